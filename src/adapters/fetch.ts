@@ -1,0 +1,137 @@
+import { readAdapterOptions, type AdapterOptions } from '../adapter-options.ts';
+import { check } from '../check.ts';
+import type { Credential } from '../credential.ts';
+import type { TokenRefreshError } from '../token-refresh-error.ts';
+import type { TokenSource } from '../token-source.ts';
+
+export type { RequestSummary } from '../adapter-options.ts';
+
+export interface FetchAdapterOptions<Token> extends AdapterOptions<Token, Headers, Response> {}
+
+/** How much of a refused answer is read to free its connection. More is worth a new connection. */
+const DRAIN_LIMIT = 64 * 1024;
+
+/**
+ * A `fetch` that sends the token of a source, and that meets its refusal by one refresh and one
+ * replay. Whatever takes a `fetch` takes this one.
+ *
+ * A request is sent at most twice, and a second refusal is the caller's answer. A stream given as
+ * `body` cannot be sent again: the token is refreshed all the same, and the caller gets the refusal.
+ * A `Request` is replayed whole, and until its answer is there its body is kept in memory.
+ *
+ * @returns Rejects as `fetch` does; with a `SessionExpiredError` or `RefreshFailedError` of this
+ *   request's own when no token can be had, whose `response` is the refused one if there was one;
+ *   and with a `TypeError` when the token is not one that `authorize` can send.
+ * @throws {TypeError} When an argument or option is not what it must be, or when there is neither
+ *   `allowedOrigins` nor a page.
+ *
+ * @example
+ * const api = withTokenRefresh(fetch, tokens, { allowedOrigins: ['https://api.example.com'] });
+ */
+export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
+  fetch: Fetch,
+  tokens: TokenSource<Token>,
+  options: FetchAdapterOptions<Token> = {},
+): Fetch {
+  check('fetch', fetch);
+  const { origins, authorize, isRefused, skip } = readAdapterOptions(tokens, options);
+
+  const withToken = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    const request = isRequest(input) ? input : undefined;
+    const url = parse(isRequest(input) ? input.url : input);
+    const method = (init?.method ?? request?.method ?? 'GET').toUpperCase();
+    if (
+      !url ||
+      !origins.has(url.origin) ||
+      tokens.isRefreshSignal(init?.signal) ||
+      skip({ url: url.href, method })
+    ) {
+      return fetch(input, init);
+    }
+
+    const send = async ({ token }: Credential<Token>): Promise<Response> => {
+      const copy = request?.clone();
+      // As in fetch, headers in `init` replace those of a Request.
+      const headers = copy && !init?.headers ? copy.headers : new Headers(init?.headers);
+      await authorize(headers, token);
+      // A Request goes without an `init` of ours, which would reset its referrer.
+      return fetch(copy ?? input, headers === copy?.headers ? init : { ...init, headers });
+    };
+
+    const signal = init?.signal === undefined ? request?.signal : init.signal;
+    let refused: Response | undefined;
+    try {
+      const credential = await tokens.get({ signal });
+      const response = await send(credential);
+      // Redirected to another origin, the request has lost its token: nothing was refused.
+      const sentToken = !response.redirected || parse(response.url)?.origin === url.origin;
+      if (!sentToken || !(await isRefused(response))) return response;
+
+      refused = setAside(response);
+      const newer = await tokens.renew(credential, { signal });
+      if (isStream(init?.body)) return refused;
+      discard(refused);
+      return await send(newer);
+    } catch (error) {
+      const forRequest = (error as Partial<TokenRefreshError> | null)?.withResponse;
+      if (forRequest) throw forRequest.call(error, refused);
+      discard(refused);
+      throw error;
+    } finally {
+      // Its copies were sent. Nobody reads the original, and fetch, too, leaves it used.
+      discard(request);
+    }
+  };
+  return withToken as Fetch;
+}
+
+function parse(url: string | URL): URL | undefined {
+  try {
+    return new URL(url, globalThis.location?.href);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Not by `instanceof`: a `fetch` that is not the global one has a `Request` of its own. */
+function isRequest(input: RequestInfo | URL): input is Request {
+  return typeof input === 'object' && 'clone' in input;
+}
+
+/** A body that is read as it is sent, and only once: of the web, of Node, or an async iterable. */
+function isStream(body: unknown): boolean {
+  return (
+    typeof body === 'object' &&
+    body !== null &&
+    ('getReader' in body || 'pipe' in body || Symbol.asyncIterator in body)
+  );
+}
+
+/**
+ * A copy of a refused answer to keep, while the answer itself is read off its connection: unread, it
+ * would pin the connection that the refresh may need.
+ */
+function setAside(response: Response): Response {
+  if (!response.body?.getReader || response.bodyUsed) return response;
+  const copy = response.clone();
+  void drain(response.body.getReader());
+  return copy;
+}
+
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  try {
+    for (let size = 0; size <= DRAIN_LIMIT;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      size += value.byteLength;
+    }
+    await reader.cancel();
+  } catch {
+    // The connection broke: it pins nothing any more.
+  }
+}
+
+/** Lets go of a body that nobody will read. */
+function discard(message: Request | Response | undefined): void {
+  message?.body?.cancel?.().catch(() => {});
+}

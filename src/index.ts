@@ -1,0 +1,28 @@
+export {
+  FlightGroup,
+  type FlightContext,
+  type FlightGroupOptions,
+  type FlightTask,
+  type Landing,
+} from './flight-group.ts';
+export {
+  singleFlight,
+  type KeyedSingleFlightOptions,
+  type SingleFlight,
+  type SingleFlightOptions,
+} from './single-flight.ts';
+export { createTokenSource, type TokenSource } from './token-source.ts';
+export type { Credential } from './credential.ts';
+export type {
+  RefreshContext,
+  RefreshLanding,
+  RefreshLimit,
+  RetryOptions,
+  TokenSourceOptions,
+} from './token-source-options.ts';
+export {
+  RefreshFailedError,
+  SessionExpiredError,
+  TokenRefreshError,
+  type TokenRefreshErrorCode,
+} from './token-refresh-error.ts';

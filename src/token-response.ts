@@ -1,0 +1,33 @@
+/** An OAuth token response as it comes (RFC 6749 §5.1). Other fields are kept as they are. */
+export interface TokenResponse {
+  access_token: string;
+  /** Seconds from the moment the response was received. */
+  expires_in?: number | string;
+  refresh_token?: string;
+}
+
+export function isTokenResponse(token: unknown): token is TokenResponse {
+  return typeof (token as Partial<TokenResponse> | null | undefined)?.access_token === 'string';
+}
+
+/**
+ * The token to keep after a refresh. A token response without `refresh_token` keeps the old one
+ * (RFC 6749 §6): the client that forgets it has lost the session.
+ *
+ * @throws {TypeError} When `next` is no token though `previous` was one: some servers answer an error
+ *   with status 200.
+ */
+export function succeed<Token>(previous: Token | undefined, next: Token): Token {
+  if ((previous != null && next == null) || (isTokenResponse(previous) && !isTokenResponse(next))) {
+    throw new TypeError('"refresh" must return a token like the one it was given');
+  }
+  return isTokenResponse(previous) && isTokenResponse(next) && next.refresh_token == null
+    ? { ...next, refresh_token: previous.refresh_token }
+    : next;
+}
+
+/** When a token response expires, in epoch milliseconds; `undefined` for any other token. */
+export function expiryOf(token: unknown, receivedAt: number): number | undefined {
+  const seconds = isTokenResponse(token) ? Number(token.expires_in ?? Number.NaN) : Number.NaN;
+  return Number.isFinite(seconds) ? receivedAt + seconds * 1000 : undefined;
+}
