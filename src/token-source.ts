@@ -165,11 +165,12 @@ class Source<Token> implements TokenSource<Token> {
     return this.#flights.has(this.#session);
   }
 
-  isRefreshSignal(signal: unknown): boolean {
-    return this.refreshing && signal === this.#session.refresh!.controller.signal;
-  }
+  // Arrow functions, so that each can be passed on without its source: `onClick={tokens.clear}`.
 
-  async get(options?: Waiting): Promise<Credential<Token>> {
+  readonly isRefreshSignal = (signal: unknown): boolean =>
+    this.refreshing && signal === this.#session.refresh!.controller.signal;
+
+  readonly get = async (options?: Waiting): Promise<Credential<Token>> => {
     const signal = readSignal(options);
     const session = this.#session;
     const { holding, over } = session;
@@ -181,9 +182,12 @@ class Source<Token> implements TokenSource<Token> {
     if (!holding || needed || now >= holding.expiresAt) return this.#next(session, signal);
     if (now >= holding.aheadAt) this.#refreshAhead(session);
     return holding.credential;
-  }
+  };
 
-  async renew(credential: Credential<Token>, options?: Waiting): Promise<Credential<Token>> {
+  readonly renew = async (
+    credential: Credential<Token>,
+    options?: Waiting,
+  ): Promise<Credential<Token>> => {
     const signal = readSignal(options);
     const session = this.#sessions.get(credential);
     if (!session) {
@@ -195,19 +199,19 @@ class Source<Token> implements TokenSource<Token> {
     return credential === session.holding!.credential
       ? this.#next(session, signal)
       : this.get(options);
-  }
+  };
 
-  async set(token: Token): Promise<void> {
+  readonly set = async (token: Token): Promise<void> => {
     const session = new Session<Token>();
     session.holding = this.#hold(session, token, 0);
     const previous = this.#session;
     this.#session = session;
     this.#end(previous, 'SESSION_REPLACED', 'another session has begun');
-  }
+  };
 
-  async clear(): Promise<void> {
+  readonly clear = async (): Promise<void> => {
     this.#end(this.#session, 'SIGNED_OUT', 'signed out');
-  }
+  };
 
   /** The credential that the running refresh gives, or else a refresh that begins now. */
   async #next(session: Session<Token>, signal: Waiting['signal']): Promise<Credential<Token>> {
