@@ -157,7 +157,7 @@ function readLimit(refreshLimit: RefreshLimit): void {
     'a positive number of milliseconds',
     isDuration(window) && window > 0,
   );
-  rejectUnknown(unknown, 'refreshLimit');
+  rejectUnknown(unknown, 'options of "refreshLimit"');
 }
 
 function readRetry(
@@ -177,7 +177,7 @@ function readRetry(
   check('retry.minTimeout', minTimeout, 'a number of milliseconds from 0', isDuration(minTimeout));
   check('retry.maxTimeout', maxTimeout, 'a number of milliseconds from 0', isDuration(maxTimeout));
   check('retry.randomize', randomize, 'a boolean', typeof randomize === 'boolean');
-  rejectUnknown(unknown, 'retry');
+  rejectUnknown(unknown, 'options of "retry"');
   return { retries, factor, minTimeout, maxTimeout, randomize };
 }
 

@@ -25,7 +25,8 @@ interface Waiting {
 
 /**
  * Keeps the token of one session at a time and refreshes it exactly once per expiry, whoever asks
- * and in whatever order. One per signed-in user; any number of clients may share it.
+ * and in whatever order. One per signed-in user; any number of clients may share it. Its methods may
+ * be passed on without it: `onClick={tokens.clear}`.
  */
 export interface TokenSource<Token> {
   /**
@@ -36,7 +37,7 @@ export interface TokenSource<Token> {
    *   `RefreshFailedError` when there is no token for now, with `signal.reason`, or with a
    *   `TypeError` when `signal` is not an `AbortSignal` or `expiresAt` gave no instant.
    */
-  get(options?: Waiting): Promise<Credential<Token>>;
+  get(this: void, options?: Waiting): Promise<Credential<Token>>;
 
   /**
    * "This one was refused": a newer credential of the same session. A refresh runs only when there is
@@ -44,7 +45,7 @@ export interface TokenSource<Token> {
    *
    * @returns Rejects as `get` does, and with a `TypeError` when `credential` is not from this source.
    */
-  renew(credential: Credential<Token>, options?: Waiting): Promise<Credential<Token>>;
+  renew(this: void, credential: Credential<Token>, options?: Waiting): Promise<Credential<Token>>;
 
   /**
    * Signs in: begins a session with `token`. Done when it returns; whoever waits in the session
@@ -52,10 +53,10 @@ export interface TokenSource<Token> {
    *
    * @returns Rejects, and changes nothing, when `expiresAt` throws or gives no instant.
    */
-  set(token: Token): Promise<void>;
+  set(this: void, token: Token): Promise<void>;
 
   /** Signs out: ends the session, as `set` does, and begins none. `refresh` is not called until `set`. */
-  clear(): Promise<void>;
+  clear(this: void): Promise<void>;
 
   /** Whether a refresh is running, in the background or with callers waiting. */
   readonly refreshing: boolean;
@@ -64,7 +65,7 @@ export interface TokenSource<Token> {
    * Whether this is the signal given to the refresh that is running. For adapters: a request that
    * carries it is the refresh, and would wait for itself.
    */
-  isRefreshSignal(signal: unknown): boolean;
+  isRefreshSignal(this: void, signal: unknown): boolean;
 }
 
 /**
@@ -164,8 +165,6 @@ class Source<Token> implements TokenSource<Token> {
   get refreshing(): boolean {
     return this.#flights.has(this.#session);
   }
-
-  // Arrow functions, so that each can be passed on without its source: `onClick={tokens.clear}`.
 
   readonly isRefreshSignal = (signal: unknown): boolean =>
     this.refreshing && signal === this.#session.refresh!.controller.signal;

@@ -38,7 +38,7 @@ describe('A credential', () => {
     expect(credential.token).toBe('first');
     expect(credential.generation).toBe(1);
     expect(JSON.stringify(credential)).toBe('{"generation":1}');
-    expect(Object.keys({ ...credential })).toEqual(['generation']);
+    expect(Object.keys(credential)).toEqual(['generation']);
     expect(await tokens.get()).toBe(credential);
   });
 

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { createTokenSource } from '../src/index.ts';
+
+const refresh = () => 'token';
+const create = createTokenSource as (options: unknown) => unknown;
+
+describe('createTokenSource validates every option before any work', () => {
+  it.each([
+    [undefined, '"options" must be an object with "refresh", got undefined (undefined)'],
+    [{}, '"refresh" must be a function, got undefined (undefined)'],
+    [{ refresh: 'x' }, '"refresh" must be a function, got "x" (string)'],
+    [{ refresh, expiresAt: 5 }, '"expiresAt" must be a function, got 5 (number)'],
+    [{ refresh, isFinal: true }, '"isFinal" must be a function, got true (boolean)'],
+    [{ refresh, onRefresh: null }, '"onRefresh" must be a function, got null (object)'],
+    [{ refresh, onSessionExpired: 1 }, '"onSessionExpired" must be a function, got 1 (number)'],
+    [
+      { refresh, timeout: '5s' },
+      '"timeout" must be a positive number of milliseconds, got "5s" (string)',
+    ],
+    [
+      { refresh, timeout: 0 },
+      '"timeout" must be a positive number of milliseconds, got 0 (number)',
+    ],
+    [
+      { refresh, timeout: -1 },
+      '"timeout" must be a positive number of milliseconds, got -1 (number)',
+    ],
+    [
+      { refresh, timeout: NaN },
+      '"timeout" must be a positive number of milliseconds, got NaN (number)',
+    ],
+    [{ refresh, timeout: Infinity }, /^"timeout" must be .*, got Infinity \(number\)$/],
+    [{ refresh, timeout: 2 ** 31 }, /^"timeout" must be .*, got 2147483648 \(number\)$/],
+    [
+      { refresh, refreshAhead: -1 },
+      '"refreshAhead" must be a number of milliseconds from 0, got -1 (number)',
+    ],
+    [{ refresh, retry: 3 }, '"retry" must be an object, got 3 (number)'],
+    [
+      { refresh, retry: { retries: -1 } },
+      '"retry.retries" must be an integer from 0, got -1 (number)',
+    ],
+    [
+      { refresh, retry: { retries: 1.5 } },
+      '"retry.retries" must be an integer from 0, got 1.5 (number)',
+    ],
+    [{ refresh, retry: { factor: 0 } }, '"retry.factor" must be a positive number, got 0 (number)'],
+    [
+      { refresh, retry: { minTimeout: '1' } },
+      /^"retry.minTimeout" must be a number of milliseconds/,
+    ],
+    [
+      { refresh, retry: { maxTimeout: 2 ** 31 } },
+      /^"retry.maxTimeout" must be a number of milliseconds/,
+    ],
+    [{ refresh, retry: { randomize: 1 } }, '"retry.randomize" must be a boolean, got 1 (number)'],
+    [{ refresh, retry: { retires: 3 } }, '"retires" is not one of the options of "retry"'],
+    [
+      { refresh, refreshLimit: true },
+      '"refreshLimit" must be { count, window } or false, got true (boolean)',
+    ],
+    [
+      { refresh, refreshLimit: { count: 0, window: 1 } },
+      /^"refreshLimit.count" must be a positive integer/,
+    ],
+    [{ refresh, refreshLimit: { count: 1 } }, /^"refreshLimit.window" must be a positive number/],
+    [{ refresh, refreshLimit: { count: 1, window: 1, per: 1 } }, /^"per" is not one of/],
+    [{ refresh, timeOut: 5 }, '"timeOut" is not one of the options'],
+  ])('%j: %s', (options, message) => {
+    const error = typeof message === 'string' ? new TypeError(message) : message;
+    expect(() => create(options)).toThrow(error);
+    expect(() => create(options)).toThrow(TypeError);
+  });
+
+  it('takes a frozen object, `undefined` for any option, and 0 where nothing is allowed', () => {
+    const options = {
+      ...{ token: undefined, expiresAt: undefined, refreshAhead: 0, timeout: undefined },
+      ...{
+        retry: { retries: 0, minTimeout: 0, maxTimeout: 0, factor: undefined },
+        isFinal: undefined,
+      },
+      ...{ refreshLimit: undefined, onSessionExpired: undefined, onRefresh: undefined, refresh },
+    };
+    expect(() => create(Object.freeze(options))).not.toThrow();
+  });
+
+  it('reads the options once and never writes to them', async () => {
+    const reads = new Map<string | symbol, number>();
+    const options = new Proxy(
+      { refresh, token: 'first', timeout: 5 },
+      {
+        get: (target, name) => {
+          reads.set(name, (reads.get(name) ?? 0) + 1);
+          return Reflect.get(target, name);
+        },
+        set: () => expect.unreachable(),
+        deleteProperty: () => expect.unreachable(),
+      },
+    );
+    const tokens = createTokenSource(options as never);
+    await tokens.renew(await tokens.get());
+    expect([...reads.values()].every((count) => count === 1)).toBe(true);
+  });
+});
