@@ -74,12 +74,16 @@ describe('createTokenSource validates every option before any work', () => {
 
   it('takes a frozen object, `undefined` for any option, and 0 where nothing is allowed', () => {
     const options = {
-      ...{ token: undefined, expiresAt: undefined, refreshAhead: 0, timeout: undefined },
-      ...{
-        retry: { retries: 0, minTimeout: 0, maxTimeout: 0, factor: undefined },
-        isFinal: undefined,
-      },
-      ...{ refreshLimit: undefined, onSessionExpired: undefined, onRefresh: undefined, refresh },
+      refresh,
+      token: undefined,
+      expiresAt: undefined,
+      refreshAhead: 0,
+      timeout: undefined,
+      retry: { retries: 0, minTimeout: 0, maxTimeout: 0, factor: undefined },
+      isFinal: undefined,
+      refreshLimit: undefined,
+      onSessionExpired: undefined,
+      onRefresh: undefined,
     };
     expect(() => create(Object.freeze(options))).not.toThrow();
   });
