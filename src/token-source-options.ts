@@ -1,10 +1,10 @@
 import { check } from './check.ts';
 import type { SessionExpiredError } from './token-refresh-error.ts';
 
-/** What `refresh` is given. */
-export interface RefreshContext<Token> {
-  /** The token to replace, with its refresh token if it has one. `undefined` when there is none yet. */
-  readonly token: Token | undefined;
+/** What `refresh` is given. `Held` is the token, or `undefined` in a source that may have none yet. */
+export interface RefreshContext<Held> {
+  /** The token to replace, with its refresh token if it has one. */
+  readonly token: Held;
   /**
    * Aborts at `timeout`, and when a sign-in or sign-out ends the session; never by a caller. Pass it
    * on: an adapter lets a request that carries it through untouched.
@@ -43,12 +43,12 @@ export interface RefreshLimit {
   window: number;
 }
 
-export interface TokenSourceOptions<Token> {
+export interface TokenSourceOptions<Token, Held = Token | undefined> {
   /**
    * Gets the next token. Called in one flight, whatever the number of callers; again only for the
    * retries. Throw what the HTTP client throws: its status tells whether the failure is final.
    */
-  refresh: (context: RefreshContext<Token>) => Token | PromiseLike<Token>;
+  refresh: (context: RefreshContext<Held>) => Token | PromiseLike<Token>;
 
   /** The token of a session that is already signed in. Without one, the first `get` refreshes. */
   token?: Token | null | undefined;

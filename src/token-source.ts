@@ -84,6 +84,10 @@ export interface TokenSource<Token> {
  *   },
  * });
  */
+export function createTokenSource<Token>(
+  options: TokenSourceOptions<Token, Token> & { token: Token & {} },
+): TokenSource<Token>;
+export function createTokenSource<Token>(options: TokenSourceOptions<Token>): TokenSource<Token>;
 export function createTokenSource<Token>(options: TokenSourceOptions<Token>): TokenSource<Token> {
   return new Source(options);
 }

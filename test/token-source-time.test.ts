@@ -12,7 +12,7 @@ const answered = (status: number, headers: Record<string, string> = {}) =>
 
 /** A source on a clock of the test's own, whose refreshes wait for the test. */
 function timed(options: Partial<TokenSourceOptions<Token>> = {}) {
-  const refreshes: (Gate<Token> & RefreshContext<Token>)[] = [];
+  const refreshes: (Gate<Token> & RefreshContext<Token | undefined>)[] = [];
   const tokens = createTokenSource<Token>({
     token: { name: 'first' },
     expiresAt: (token) => token.expiresAt,

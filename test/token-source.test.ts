@@ -13,7 +13,7 @@ const answered = (status: number) => Object.assign(new Error('refused'), { statu
 
 /** A source whose refreshes wait for the test: `refreshes[n]` is the gate of the n-th. */
 function gated(options: Partial<Parameters<typeof createTokenSource<string>>[0]> = {}) {
-  const refreshes: (ReturnType<typeof gate<string>> & RefreshContext<string>)[] = [];
+  const refreshes: (ReturnType<typeof gate<string>> & RefreshContext<string | undefined>)[] = [];
   const tokens = createTokenSource<string>({
     token: 'first',
     retry: { retries: 0 },
