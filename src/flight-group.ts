@@ -54,7 +54,7 @@ export class FlightGroup<Key, Value> {
    */
   constructor(options: FlightGroupOptions<Key>, release: 'delete' | 'set');
   constructor({ onLand }: FlightGroupOptions<Key> = {}, release: 'delete' | 'set' = 'delete') {
-    if (onLand !== undefined) check('onLand', onLand);
+    if (onLand != null) check('onLand', onLand);
     this.#onLand = onLand;
     this.#release = release;
   }
@@ -127,12 +127,12 @@ export class FlightGroup<Key, Value> {
           flight.controller.abort(signal.reason);
         }
       };
-      // The task may have aborted it already, while it started.
-      if (signal.aborted) leave();
-      else signal.addEventListener('abort', leave);
       flight
         .promise!.finally(() => signal.removeEventListener('abort', leave))
         .then(resolve, reject);
+      // The task may have aborted it already, while it started.
+      if (signal.aborted) leave();
+      else signal.addEventListener('abort', leave);
     });
   }
 

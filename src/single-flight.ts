@@ -68,7 +68,7 @@ export function singleFlight(
   }: { key?: ((...args: any[]) => unknown) | undefined } & FlightGroupOptions<any> = {},
 ): SingleFlight<any, any> {
   check('fn', fn);
-  if (key !== undefined || fn.length) check('key', key, 'a function such as (id) => id');
+  if (key != null || fn.length) check('key', key, 'a function such as id => id');
   const flights = new FlightGroup<unknown, unknown>({ onLand }, key ? 'delete' : 'set');
 
   const wrapper: SingleFlight<any, any> = (...args) =>
