@@ -485,7 +485,7 @@ describe('An OAuth token response works as it is', () => {
     const tokens = createTokenSource<ReturnType<typeof response> & { refresh_token?: string }>({
       token: { ...response('a'), refresh_token: 'R1' },
       refresh: ({ token }) => {
-        seen.push(token!.refresh_token);
+        seen.push(token.refresh_token);
         return answers.shift()!;
       },
     });
