@@ -1,0 +1,226 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gate, type Gate } from './gate.ts';
+
+/** A user's session at the server: one family of refresh tokens. */
+export interface ServerSession {
+  /** Revoked when a refresh token is used a second time (RFC 9700 §4.14.2). */
+  alive: boolean;
+  /** When it was revoked, by `performance.now()`. */
+  revokedAt: number | undefined;
+  refreshes: number;
+  refusals: number;
+}
+
+/** An OAuth token response (RFC 6749 §5.1). */
+export interface TokenResponse {
+  access_token: string;
+  token_type: 'Bearer';
+  expires_in: number;
+  refresh_token: string;
+}
+
+/** One request as it came and was answered. Instants are by `performance.now()`. */
+export interface LogEntry {
+  kind: 'refresh' | 'request';
+  method: string;
+  path: string;
+  headers: IncomingMessage['headers'];
+  startedAt: number;
+  endedAt?: number;
+  status?: number;
+}
+
+/** How the next refreshes are answered, in order: a status, or never. */
+export type ScriptedRefresh =
+  'ok' | 'hang' | number | { status: number; headers: Record<string, string> };
+
+export interface ServerOptions {
+  /** Milliseconds an access token is good for. @default an hour */
+  accessTokenTtl?: number;
+  /** Milliseconds a refresh takes. @default 0 */
+  refreshDelay?: number;
+}
+
+/**
+ * A real authorization server and API on loopback, for the tests and for the demo. Refresh tokens
+ * rotate, and one that is used twice revokes its session.
+ *
+ * - `POST /token` refreshes.
+ * - `/api/…` needs a good access token, judged on arrival, and answers with what it was sent.
+ *   `?delay=` holds the answer back by milliseconds, whatever it is; `/api/empty` answers 204.
+ * - `/redirect?to=…&status=…` redirects.
+ */
+export async function startAuthorizationServer(options: ServerOptions = {}) {
+  const { accessTokenTtl = 3_600_000, refreshDelay = 0 } = options;
+  const accessTokens = new Map<string, { session: ServerSession; expiresAt: number }>();
+  const refreshTokens = new Map<string, { session: ServerSession; used: boolean }>();
+  const log: LogEntry[] = [];
+  const script: ScriptedRefresh[] = [];
+  let held: Gate<void> | undefined;
+  let connections = 0;
+
+  const issue = (session: ServerSession): TokenResponse => {
+    const [access_token, refresh_token] = [`at-${randomUUID()}`, `rt-${randomUUID()}`];
+    accessTokens.set(access_token, { session, expiresAt: performance.now() + accessTokenTtl });
+    refreshTokens.set(refresh_token, { session, used: false });
+    return { access_token, token_type: 'Bearer', expires_in: accessTokenTtl / 1000, refresh_token };
+  };
+
+  const refresh = async (body: string, response: ServerResponse): Promise<void> => {
+    const known = refreshTokens.get(new URLSearchParams(body).get('refresh_token') ?? '');
+    if (known) known.session.refreshes++;
+    const scripted = script.shift() ?? 'ok';
+    await held?.promise;
+    if (refreshDelay) await sleep(refreshDelay);
+    if (scripted === 'hang') return;
+    if (scripted !== 'ok') {
+      const { status, headers } =
+        typeof scripted === 'number' ? { status: scripted, headers: {} } : scripted;
+      return answer(response, status, { error: 'scripted' }, headers);
+    }
+    if (known?.used && known.session.alive) {
+      known.session.alive = false;
+      known.session.revokedAt = performance.now();
+    }
+    if (!known?.session.alive) return answer(response, 400, { error: 'invalid_grant' });
+    known.used = true;
+    answer(response, 200, issue(known.session));
+  };
+
+  const api = async (
+    url: URL,
+    request: IncomingMessage,
+    body: Buffer,
+    response: ServerResponse,
+  ) => {
+    const known = accessTokens.get(request.headers.authorization?.replace('Bearer ', '') ?? '');
+    const good = known?.session.alive && known.expiresAt > performance.now();
+    if (known && !good) known.session.refusals++;
+    const delay = Number(url.searchParams.get('delay'));
+    if (delay) await sleep(delay);
+    if (!good) return answer(response, 401, { error: 'invalid_token' });
+    if (url.pathname === '/api/empty') return answer(response, 204);
+    answer(response, 200, {
+      method: request.method,
+      path: url.pathname,
+      type: request.headers['content-type'] ?? null,
+      bytes: body.length,
+      body: body.toString('latin1'),
+    });
+  };
+
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = new URL(request.url!, 'http://localhost');
+    const entry: LogEntry = {
+      kind: url.pathname === '/token' ? 'refresh' : 'request',
+      method: request.method!,
+      path: request.url!,
+      headers: request.headers,
+      startedAt: performance.now(),
+    };
+    log.push(entry);
+    response.once('finish', () =>
+      Object.assign(entry, { endedAt: performance.now(), status: response.statusCode }),
+    );
+    const chunks: Buffer[] = [];
+    // An upload that its client gives up ends here: there is nobody to answer.
+    try {
+      for await (const chunk of request) chunks.push(chunk as Buffer);
+    } catch {
+      return;
+    }
+    const body = Buffer.concat(chunks);
+    if (url.pathname === '/token') return refresh(body.toString(), response);
+    if (url.pathname === '/redirect') {
+      response.writeHead(Number(url.searchParams.get('status') ?? 302), {
+        location: url.searchParams.get('to')!,
+      });
+      response.end();
+      return;
+    }
+    return api(url, request, body, response);
+  };
+  const server = createServer((request, response) => void handle(request, response));
+  server.on('connection', () => connections++);
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+
+  return {
+    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    log,
+    /** How many TCP connections were ever opened. */
+    get connections() {
+      return connections;
+    },
+    signIn() {
+      const session: ServerSession = {
+        alive: true,
+        revokedAt: undefined,
+        refreshes: 0,
+        refusals: 0,
+      };
+      return { session, token: issue(session) };
+    },
+    /** Ends the time of every access token given out so far. */
+    expireAccessTokens() {
+      for (const known of accessTokens.values()) known.expiresAt = 0;
+    },
+    /** How the next refreshes are answered. */
+    scriptRefreshes(...answers: ScriptedRefresh[]) {
+      script.push(...answers);
+    },
+    /** Makes refreshes wait, once they have arrived, until the function that this returns is called. */
+    holdRefreshes(): () => void {
+      const opening = gate();
+      held = opening;
+      return () => {
+        held = undefined;
+        opening.open();
+      };
+    },
+    /** The requests to the API: their path without the query, in the order they came. */
+    paths: () => log.filter(({ kind }) => kind === 'request').map(({ path }) => path.split('?')[0]),
+    close(): Promise<void> {
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+export type AuthorizationServer = Awaited<ReturnType<typeof startAuthorizationServer>>;
+
+/** Gets the next token response, as an app would. */
+export function refreshAt(origin: string) {
+  return async ({ token, signal }: { token: TokenResponse | undefined; signal?: AbortSignal }) => {
+    const body = new URLSearchParams({
+      grant_type: 'refresh_token',
+      refresh_token: token?.refresh_token ?? '',
+    });
+    const response = await fetch(`${origin}/token`, {
+      method: 'POST',
+      body,
+      signal: signal ?? null,
+    });
+    if (!response.ok) throw new Error('refresh failed', { cause: response });
+    return (await response.json()) as TokenResponse;
+  };
+}
+
+function answer(response: ServerResponse, status: number, body?: unknown, headers = {}): void {
+  response.writeHead(status, {
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...headers,
+  });
+  response.end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}
