@@ -58,7 +58,7 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
   const refreshTokens = new Map<string, { session: ServerSession; used: boolean }>();
   const log: LogEntry[] = [];
   const script: ScriptedRefresh[] = [];
-  let held: Gate<void> | undefined;
+  let held: Gate | undefined;
   let connections = 0;
 
   const issue = (session: ServerSession): TokenResponse => {

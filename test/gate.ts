@@ -1,5 +1,5 @@
 /** A promise that the test settles: tests wait for gates, never for time. */
-export interface Gate<Value> {
+export interface Gate<Value = void> {
   readonly promise: Promise<Value>;
   open(value: Value): void;
   fail(error: unknown): void;

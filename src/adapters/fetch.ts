@@ -59,7 +59,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     };
 
     const signal = init?.signal === undefined ? request?.signal : init.signal;
-    let refused: Response | undefined;
+    let refused: SetAside | undefined;
     try {
       const credential = await tokens.get({ signal });
       const response = await send(credential);
@@ -69,13 +69,13 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
 
       refused = setAside(response);
       const newer = await tokens.renew(credential, { signal });
-      if (isStream(init?.body)) return refused;
-      discard(refused);
+      if (isStream(init?.body)) return refused.response;
+      refused.release();
       return await send(newer);
     } catch (error) {
       const forRequest = (error as Partial<TokenRefreshError> | null)?.withResponse;
-      if (forRequest) throw forRequest.call(error, refused);
-      discard(refused);
+      if (forRequest) throw forRequest.call(error, refused?.response);
+      refused?.release();
       throw error;
     } finally {
       // Its copies were sent. Nobody reads the original, and fetch, too, leaves it used.
@@ -107,15 +107,29 @@ function isStream(body: unknown): boolean {
   );
 }
 
-/**
- * A copy of a refused answer to keep, while the answer itself is read off its connection: unread, it
- * would pin the connection that the refresh may need.
- */
-function setAside(response: Response): Response {
-  if (!response.body?.getReader || response.bodyUsed) return response;
+/** A refused answer that its caller may get yet, off its connection. */
+interface SetAside {
+  readonly response: Response;
+  /** Nobody will read it. */
+  release(): void;
+}
+
+/** Unread, an answer pins its connection, which the refresh may need: so it is read, and a copy kept. */
+function setAside(response: Response): SetAside {
+  if (!response.body?.getReader || response.bodyUsed) {
+    return { response, release: () => discard(response) };
+  }
   const copy = response.clone();
-  void drain(response.body.getReader());
-  return copy;
+  const reader = response.body.getReader();
+  void drain(reader);
+  return {
+    response: copy,
+    // Both, or the connection stays open for the other.
+    release() {
+      reader.cancel().catch(() => {});
+      discard(copy);
+    },
+  };
 }
 
 async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {

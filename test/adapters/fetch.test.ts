@@ -252,7 +252,7 @@ describe('§5.6 A request that carries the signal of the refresh is the refresh'
       timeout: 100,
       refresh: async (context) => {
         await wait();
-        const body = new URLSearchParams({ refresh_token: context.token!.refresh_token });
+        const body = new URLSearchParams({ refresh_token: context.token.refresh_token });
         const signal = pass ? context.signal : null;
         const response = await api(`${server.origin}/token`, { method: 'POST', body, signal });
         if (!response.ok) throw new Error('refresh failed', { cause: response });
@@ -290,7 +290,7 @@ describe('§5.6 A request that carries the signal of the refresh is the refresh'
     const tokens = createTokenSource<TokenResponse>({
       token,
       refresh: async (context) => {
-        const body = new URLSearchParams({ refresh_token: context.token!.refresh_token });
+        const body = new URLSearchParams({ refresh_token: context.token.refresh_token });
         return (await (
           await api(`${server.origin}/token`, { method: 'post', body })
         ).json()) as TokenResponse;

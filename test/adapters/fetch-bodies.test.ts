@@ -1,0 +1,242 @@
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { withTokenRefresh } from '../../src/adapters/fetch.ts';
+import { createTokenSource } from '../../src/index.ts';
+import {
+  refreshAt,
+  startAuthorizationServer,
+  type AuthorizationServer,
+  type ServerSession,
+} from '../authorization-server.ts';
+import { gate } from '../gate.ts';
+
+let server: AuthorizationServer;
+let session: ServerSession;
+let api: typeof fetch;
+
+beforeEach(async () => {
+  server = await startAuthorizationServer();
+  const signedIn = server.signIn();
+  session = signedIn.session;
+  const { token } = signedIn;
+  const tokens = createTokenSource({ token, refresh: refreshAt(server.origin) });
+  api = withTokenRefresh(fetch, tokens, { allowedOrigins: [server.origin] });
+  server.expireAccessTokens();
+});
+
+afterEach(async () => {
+  await server.close();
+});
+
+interface Echo {
+  method: string;
+  type: string | null;
+  bytes: number;
+  body: string;
+}
+
+const echoOf = async (response: Response) => (await response.json()) as Echo;
+
+const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+const latin1 = Buffer.from(bytes).toString('latin1');
+
+function form(): FormData {
+  const data = new FormData();
+  data.set('name', 'Ada');
+  data.set('photo', new File([bytes], 'ada.png', { type: 'image/png' }));
+  return data;
+}
+
+/** Every kind that can be sent again, with what the server must get both times. */
+const buffered: [string, () => NonNullable<RequestInit['body']>, Partial<Echo>][] = [
+  ['a string', () => 'text', { type: 'text/plain;charset=UTF-8', body: 'text' }],
+  [
+    'URLSearchParams',
+    () => new URLSearchParams({ a: '1', b: '2' }),
+    { type: 'application/x-www-form-urlencoded;charset=UTF-8', body: 'a=1&b=2' },
+  ],
+  ['a Blob', () => new Blob([bytes], { type: 'image/png' }), { type: 'image/png', body: latin1 }],
+  ['an ArrayBuffer', () => bytes.slice().buffer, { type: null, body: latin1 }],
+  ['a view of a buffer', () => bytes.subarray(65, 70), { type: null, body: 'ABCDE' }],
+  ['nothing', () => '', { body: '' }],
+  ['two megabytes', () => 'x'.repeat(2 ** 21), { bytes: 2 ** 21 }],
+];
+
+describe('§5.3 The body is replayed whole', () => {
+  it.each(buffered)('%s', async (_, body, expected) => {
+    const response = await api(`${server.origin}/api/me`, { method: 'PUT', body: body() });
+    expect(await echoOf(response)).toMatchObject({ method: 'PUT', ...expected });
+    expect(server.paths()).toHaveLength(2);
+  });
+
+  it('FormData with a file', async () => {
+    const response = await api(`${server.origin}/api/me`, { method: 'POST', body: form() });
+    const { type, body } = await echoOf(response);
+    const received = await new Response(Buffer.from(body, 'latin1'), {
+      headers: { 'content-type': type! },
+    }).formData();
+    const photo = received.get('photo') as File;
+    expect([received.get('name'), photo.name, photo.type]).toEqual(['Ada', 'ada.png', 'image/png']);
+    expect(new Uint8Array(await photo.arrayBuffer())).toEqual(bytes);
+    expect(server.paths()).toHaveLength(2);
+  });
+
+  it.each(buffered)('a Request with %s', async (_, body, expected) => {
+    const request = new Request(`${server.origin}/api/me`, { method: 'PUT', body: body() });
+    const response = await api(request);
+    expect(await echoOf(response)).toMatchObject({ method: 'PUT', ...expected });
+    expect(server.paths()).toHaveLength(2);
+  });
+
+  it('a Request with a stream, and with FormData', async () => {
+    const init = { method: 'POST', body: streamOf('one', 'two'), duplex: 'half' } as RequestInit;
+    const streamed = new Request(`${server.origin}/api/me`, init);
+    expect(await echoOf(await api(streamed))).toMatchObject({ body: 'onetwo' });
+    server.expireAccessTokens();
+    const formed = new Request(`${server.origin}/api/me`, { method: 'POST', body: form() });
+    const { type, body: sent } = await echoOf(await api(formed));
+    expect(type).toMatch(/^multipart\/form-data; boundary=/);
+    expect(sent).toContain(latin1);
+  });
+});
+
+describe('§5.3 A one-shot body is never sent again', () => {
+  it.each([
+    ['a ReadableStream', () => streamOf('one', 'two')],
+    ['a Node stream', () => Readable.from(['one', 'two'])],
+    [
+      'an async iterable',
+      async function* generate() {
+        yield Buffer.from('one');
+        yield Buffer.from('two');
+      },
+    ],
+  ])('%s: the session is refreshed and the caller gets the 401', async (_, body) => {
+    const init = { method: 'POST', body: body(), duplex: 'half' } as unknown as RequestInit;
+    const response = await api(`${server.origin}/api/upload`, init);
+    expect(response.status).toBe(401);
+    expect(response.url).toBe(`${server.origin}/api/upload`);
+    expect(await response.json()).toEqual({ error: 'invalid_token' });
+    expect(server.paths()).toEqual(['/api/upload']);
+    expect(session.refreshes).toBe(1);
+
+    const again = { method: 'POST', body: streamOf('one', 'two'), duplex: 'half' } as RequestInit;
+    expect(await echoOf(await api(`${server.origin}/api/upload`, again))).toMatchObject({
+      body: 'onetwo',
+    });
+    expect(session.refreshes).toBe(1);
+  });
+});
+
+describe('A Request as input', () => {
+  it('keeps its own headers and is used afterwards, as with fetch', async () => {
+    const request = new Request(`${server.origin}/api/me`, {
+      method: 'POST',
+      body: 'text',
+      headers: { 'x-own': 'kept', 'content-type': 'application/x-own' },
+    });
+    expect(await echoOf(await api(request))).toMatchObject({ type: 'application/x-own' });
+    expect(request.bodyUsed).toBe(true);
+    expect(request.headers.has('authorization')).toBe(false);
+    const sent = server.log.filter(({ kind }) => kind === 'request');
+    expect(sent.map(({ headers }) => headers['x-own'])).toEqual(['kept', 'kept']);
+  });
+
+  it('takes method, headers and body from `init`, as with fetch', async () => {
+    const request = new Request(`${server.origin}/api/me`, { headers: { 'x-own': 'replaced' } });
+    const response = await api(request, { method: 'PUT', body: 'new', headers: { 'x-new': '1' } });
+    expect(await echoOf(response)).toMatchObject({ method: 'PUT', body: 'new' });
+    for (const { headers } of server.log.filter(({ kind }) => kind === 'request')) {
+      expect([headers['x-own'], headers['x-new']]).toEqual([undefined, '1']);
+    }
+  });
+
+  it('may be of a class of its own, as a fetch that is not the global one has it', async () => {
+    const request = new Request(`${server.origin}/api/me`, { method: 'POST', body: 'text' });
+    class Foreign {
+      url = request.url;
+      method = 'POST';
+      headers = new Headers(request.headers);
+      body = null;
+      clone() {
+        return new Foreign();
+      }
+    }
+    const tokens = createTokenSource({ token: 'abc', refresh: () => 'def' });
+    const own = withTokenRefresh(
+      (async (input: Foreign) => new Response(input.headers.get('authorization'))) as never,
+      tokens,
+      { allowedOrigins: [server.origin] },
+    ) as (input: unknown) => Promise<Response>;
+    expect(await (await own(new Foreign())).text()).toBe('Bearer abc');
+  });
+
+  it('rejects as fetch does when it was used before', async () => {
+    const request = new Request(`${server.origin}/api/me`, { method: 'POST', body: 'text' });
+    await request.text();
+    await expect(api(request)).rejects.toThrow(TypeError);
+    expect(server.log).toEqual([]);
+  });
+});
+
+describe('§5.4 The unused 401 is released', () => {
+  it.each([
+    ['HEAD', '/api/me'],
+    ['GET', '/api/empty'],
+  ])('%s %s has no body, and is replayed', async (method, path) => {
+    const response = await api(server.origin + path, { method });
+    expect(response.ok).toBe(true);
+    expect(await response.text()).toBe('');
+    expect(server.paths()).toEqual([path, path]);
+  });
+
+  it('so one connection is enough for refusals, refreshes and replays', async () => {
+    for (let expiry = 0; expiry < 5; expiry++) {
+      server.expireAccessTokens();
+      const response = await api(`${server.origin}/api/${expiry}`);
+      expect(await response.json()).toMatchObject({ path: `/api/${expiry}` });
+    }
+    expect(session.refreshes).toBe(5);
+    // The refresh may begin before the refused answer has been read to its end.
+    expect(server.connections).toBeLessThanOrEqual(2);
+  });
+
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['never ends', (response) => response.write('and so on')],
+    ['is large', (response) => response.end('x'.repeat(2 ** 22))],
+    ['breaks off', (response) => response.write('x', () => response.destroy())],
+  ])('even when it %s: its connection is closed', async (_, refuse) => {
+    const closed = gate();
+    const origin = createServer((request, response) => {
+      if (request.headers.authorization === 'Bearer second') {
+        response.end('fine');
+        return;
+      }
+      request.socket.once('close', () => closed.open());
+      response.writeHead(401);
+      refuse(response);
+    });
+    await new Promise<void>((resolve) => {
+      origin.listen(0, '127.0.0.1', resolve);
+    });
+    const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`;
+    const tokens = createTokenSource({ token: 'first', refresh: () => 'second' });
+    const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [url] });
+    expect(await (await client(url)).text()).toBe('fine');
+    await closed.promise;
+    origin.close();
+    origin.closeAllConnections();
+  });
+});
+
+function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    pull(controller) {
+      const chunk = chunks.shift();
+      if (chunk === undefined) controller.close();
+      else controller.enqueue(Buffer.from(chunk));
+    },
+  });
+}
