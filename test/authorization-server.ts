@@ -49,7 +49,8 @@ export interface ServerOptions {
  *
  * - `POST /token` refreshes.
  * - `/api/…` needs a good access token, judged on arrival, and answers with what it was sent.
- *   `?delay=` holds the answer back by milliseconds, whatever it is; `/api/empty` answers 204.
+ *   `?delay=` holds the answer back by milliseconds, whatever it is; `?pad=` makes a refusal longer by
+ *   bytes; `/api/empty` answers 204.
  * - `/redirect?to=…&status=…` redirects.
  */
 export async function startAuthorizationServer(options: ServerOptions = {}) {
@@ -100,7 +101,8 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     if (known && !good) known.session.refusals++;
     const delay = Number(url.searchParams.get('delay'));
     if (delay) await sleep(delay);
-    if (!good) return answer(response, 401, { error: 'invalid_token' });
+    const pad = 'x'.repeat(Number(url.searchParams.get('pad')));
+    if (!good) return answer(response, 401, { error: 'invalid_token', ...(pad && { pad }) });
     if (url.pathname === '/api/empty') return answer(response, 204);
     answer(response, 200, {
       method: request.method,

@@ -262,6 +262,16 @@ describe('§4.4 Retries inside the flight', () => {
     expect(refreshes).toHaveLength(1);
   });
 
+  it('does not retry what `isFinal` calls final, whatever its status', async () => {
+    const { refreshes, renew } = timed({ isFinal: () => true });
+    const renewal = renew();
+    await flush();
+    refreshes[0]!.fail(answered(503));
+    await expect(renewal).rejects.toMatchObject({ code: 'SESSION_EXPIRED' });
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(refreshes).toHaveLength(1);
+  });
+
   it('does not retry a programming error', async () => {
     const { refreshes, renew } = timed();
     const renewal = renew();
