@@ -74,7 +74,7 @@ class World {
       token: '0:0',
       retry: { retries: 0 },
       refreshLimit: false,
-      refresh: ({ token }) => this.#refresh(token!),
+      refresh: ({ token }) => this.#refresh(token),
       onSessionExpired: () => this.expired++,
     });
   }

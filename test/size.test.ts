@@ -1,0 +1,39 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { bundle, sizes } from './sizes.ts';
+
+let measured: Map<string, number>;
+
+beforeAll(async () => {
+  measured = new Map((await sizes()).map(({ names, bytes }) => [names, bytes]));
+});
+
+describe('The package is small: minified, brotli, in bytes', () => {
+  it.each([
+    ['singleFlight, FlightGroup', 700],
+    ['withTokenRefresh', 1300],
+    ['createTokenSource, withTokenRefresh', 4500],
+  ])('%s: at most %i', (names, budget) => {
+    expect(measured.get(names)).toBeGreaterThan(100);
+    expect(measured.get(names)).toBeLessThanOrEqual(budget);
+  });
+
+  it.each(['singleFlight', 'FlightGroup'])(
+    '%s brings no token code and no p-retry',
+    async (name) => {
+      const { text, inputs } = await bundle(`export { ${name} } from 'oneflight'`);
+      expect(inputs.filter((input) => input.includes('node_modules'))).toEqual([]);
+      expect(text).not.toMatch(/import|retry|token|credential|session/i);
+    },
+  );
+
+  it('the token source does bring p-retry, so that the test above can fail', async () => {
+    const { inputs } = await bundle("export { createTokenSource } from 'oneflight'");
+    expect(inputs.filter((input) => input.includes('node_modules/p-retry'))).toHaveLength(1);
+  });
+
+  it('the fetch adapter alone brings no token source', async () => {
+    const { text, inputs } = await bundle("export { withTokenRefresh } from 'oneflight/fetch'");
+    expect(inputs.filter((input) => input.includes('node_modules'))).toEqual([]);
+    expect(text).not.toContain('SESSION_EXPIRED');
+  });
+});
