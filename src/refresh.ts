@@ -26,7 +26,8 @@ export class Refresh<Token> {
   final = false;
 
   readonly #options: RefreshOptions<Token>;
-  readonly #token: Token | undefined;
+  /** What is replaced. Dropped when it is over: a session remembers its last refresh. */
+  #token: Token | undefined;
   readonly #controller = new AbortController();
   #reject!: (reason: unknown) => void;
 
@@ -77,6 +78,7 @@ export class Refresh<Token> {
       await Promise.race([gaveUp, attempts]);
     } finally {
       clearTimeout(timer);
+      this.#token = undefined;
     }
   }
 
@@ -84,9 +86,10 @@ export class Refresh<Token> {
     const { refresh, isFinal = isFinalFailure } = this.#options;
     const { signal } = this;
     if (signal.aborted) throw signal.reason;
+    const token = this.#token;
     this.attempts++;
     try {
-      land(succeed(this.#token, await refresh({ token: this.#token, signal })));
+      land(succeed(token, await refresh({ token, signal })));
     } catch (error) {
       this.failure = error;
       try {

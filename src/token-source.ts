@@ -82,7 +82,7 @@ export function createTokenSource<Token>(options: TokenSourceOptions<Token>): To
 }
 
 class Source<Token> implements TokenSource<Token> {
-  readonly #options: ReturnType<typeof readOptions<Token>>;
+  readonly #options: Omit<ReturnType<typeof readOptions<Token>>, 'token'>;
   /** One flight per session, so that a new session never waits for an old one's refresh. */
   readonly #flights: FlightGroup<Session<Token>, Credential<Token>>;
   /** The session of every credential given out. */
@@ -91,9 +91,11 @@ class Source<Token> implements TokenSource<Token> {
   #session = new Session<Token>();
   #generation = 0;
 
-  constructor(options: TokenSourceOptions<Token>) {
-    this.#options = readOptions(options);
-    const { token, onRefresh } = this.#options;
+  constructor(given: TokenSourceOptions<Token>) {
+    // The token is not kept with the options, where it would outlive its session.
+    const { token, ...options } = readOptions(given);
+    this.#options = options;
+    const { onRefresh } = options;
     this.#flights = new FlightGroup({
       onLand:
         onRefresh &&
