@@ -18,8 +18,9 @@ export interface AdapterOptions<Token, Headers, Response> {
    */
   allowedOrigins?: readonly (string | URL)[] | undefined;
   /**
-   * Puts the token into the headers of a request that is about to be sent; awaited. `fetch` drops
-   * `Authorization`, and no other header, when a redirect leads to another origin.
+   * Puts the token into the headers of a request that is about to be sent; awaited. The default
+   * replaces an `Authorization` of the request's own. `fetch` drops that header, and no other, when a
+   * redirect leads to another origin.
    * @default `Authorization: Bearer …` from a string, or from its `accessToken` or `access_token`.
    */
   authorize?: ((headers: Headers, token: Token) => unknown) | undefined;

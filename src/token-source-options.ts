@@ -31,7 +31,10 @@ export interface RetryOptions {
   factor?: number | undefined;
   /** Milliseconds before the first retry: 0 or more. @default 500 */
   minTimeout?: number | undefined;
-  /** The longest wait between two attempts in milliseconds: 0 or more. @default 5000 */
+  /**
+   * The longest wait between two attempts in milliseconds: 0 or more.
+   * @default 5000, or `minTimeout` if that is more
+   */
   maxTimeout?: number | undefined;
   /** Whether each wait is multiplied by a random number from 1 to 2. @default true */
   randomize?: boolean | undefined;
@@ -168,7 +171,7 @@ function readRetry(
     retries = 3,
     factor = 2,
     minTimeout = 500,
-    maxTimeout = 5000,
+    maxTimeout = Math.max(5000, minTimeout),
     randomize = true,
     ...unknown
   } = retry;

@@ -56,3 +56,12 @@ export async function sizes(): Promise<{ names: string; from: string; bytes: num
     })),
   );
 }
+
+/** The same as the rows of README's table. */
+export async function sizeTable(): Promise<string> {
+  const rows = (await sizes()).map(({ names, from, bytes }) => {
+    const quoted = names.split(', ').map((name) => `\`${name}\``);
+    return `| ${quoted.join(' and ')} | ${from === 'both' ? 'both' : `\`${from}\``} | ${bytes} |`;
+  });
+  return rows.join('\n');
+}

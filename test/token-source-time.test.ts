@@ -305,6 +305,17 @@ describe('§4.4 Retries inside the flight', () => {
     await outcome;
   });
 
+  it('waits longer than by default when `minTimeout` says so', async () => {
+    const { refreshes, renew } = timed({ retry: { minTimeout: 8 * SECOND, randomize: false } });
+    void renew();
+    await flush();
+    refreshes[0]!.fail(answered(500));
+    await vi.advanceTimersByTimeAsync(8 * SECOND - 1);
+    expect(refreshes).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(refreshes).toHaveLength(2);
+  });
+
   it.each([
     ['seconds', () => '7'],
     ['a date', () => new Date(Date.now() + 7 * SECOND).toUTCString()],

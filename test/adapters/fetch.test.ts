@@ -193,6 +193,7 @@ describe('§5 The options', () => {
     [['fetch', null, {}], '"fetch" must be a function, got "fetch" (string)'],
     [[fetch, null, { allowedOrigins: [url] }], /^"tokens" must be a token source/],
     [[fetch, { get: 1 }, { allowedOrigins: [url] }], /^"tokens" must be a token source/],
+    [[fetch, 'eyJ.secret', { allowedOrigins: [url] }], /^"tokens" must be (?!.*secret)/],
     [[fetch, 'tokens', null], '"options" must be an object, got null (object)'],
     [
       [fetch, 'tokens', {}],
