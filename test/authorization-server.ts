@@ -59,8 +59,12 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
   const refreshTokens = new Map<string, { session: ServerSession; used: boolean }>();
   const log: LogEntry[] = [];
   const script: ScriptedRefresh[] = [];
+  const awaited: { kind: LogEntry['kind']; count: number; arrived: Gate }[] = [];
   let held: Gate | undefined;
   let connections = 0;
+
+  const hasArrived = (kind: LogEntry['kind'], count: number): boolean =>
+    log.filter((entry) => entry.kind === kind).length >= count;
 
   const issue = (session: ServerSession): TokenResponse => {
     const [access_token, refresh_token] = [`at-${randomUUID()}`, `rt-${randomUUID()}`];
@@ -123,6 +127,7 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
       startedAt: performance.now(),
     };
     log.push(entry);
+    for (const { kind, count, arrived } of awaited) if (hasArrived(kind, count)) arrived.open();
     response.once('finish', () =>
       Object.assign(entry, { endedAt: performance.now(), status: response.statusCode }),
     );
@@ -182,6 +187,13 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
         held = undefined;
         opening.open();
       };
+    },
+    /** Resolves when that many have arrived: refreshes, or requests to the API. */
+    arrival(kind: LogEntry['kind'], count = 1): Promise<void> {
+      const arrived = gate();
+      if (hasArrived(kind, count)) arrived.open();
+      awaited.push({ kind, count, arrived });
+      return arrived.promise;
     },
     /** The requests to the API: their path without the query, in the order they came. */
     paths: () => log.filter(({ kind }) => kind === 'request').map(({ path }) => path.split('?')[0]),

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { withTokenRefresh } from '../../src/adapters/fetch.ts';
 import { createTokenSource, type TokenSource } from '../../src/index.ts';
 import {
@@ -29,9 +29,6 @@ afterEach(async () => {
   await server.close();
 });
 
-const refreshing = () =>
-  vi.waitFor(() => expect(server.log.some(({ kind }) => kind === 'refresh')).toBe(true));
-
 describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () => {
   it('before: nothing is sent at all', async () => {
     const signal = AbortSignal.abort('before');
@@ -42,7 +39,7 @@ describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () =>
   it('while it waits for a refresh that was running', async () => {
     const release = server.holdRefreshes();
     const other = api('/api/other');
-    await refreshing();
+    await server.arrival('refresh');
     const caller = new AbortController();
     const held = api('/api/held', { signal: caller.signal });
     caller.abort('waiting');
@@ -55,7 +52,7 @@ describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () =>
   it('during the first send', async () => {
     const caller = new AbortController();
     const sent = api('/api/slow?delay=5000', { signal: caller.signal });
-    await vi.waitFor(() => expect(server.paths()).toHaveLength(1));
+    await server.arrival('request');
     caller.abort('sending');
     await expect(sent).rejects.toBe('sending');
     expect(session.refreshes).toBe(0);
@@ -65,7 +62,7 @@ describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () =>
     const release = server.holdRefreshes();
     const initiator = new AbortController();
     const first = api('/api/first', { signal: initiator.signal });
-    await refreshing();
+    await server.arrival('refresh');
     const second = api('/api/second');
     initiator.abort('initiator');
     await expect(first).rejects.toBe('initiator');
@@ -78,7 +75,7 @@ describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () =>
   it('during the replay', async () => {
     const caller = new AbortController();
     const sent = api('/api/slow?delay=100', { signal: caller.signal });
-    await vi.waitFor(() => expect(server.paths()).toHaveLength(2));
+    await server.arrival('request', 2);
     caller.abort('replaying');
     await expect(sent).rejects.toBe('replaying');
   });
@@ -88,7 +85,7 @@ describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () =>
     server.holdRefreshes();
     const caller = new AbortController();
     const sent = client(new Request(`${server.origin}/api/me`, { signal: caller.signal }));
-    await refreshing();
+    await server.arrival('refresh');
     caller.abort('mine');
     await expect(sent).rejects.toBe('mine');
     expect(server.paths()).toHaveLength(1);
@@ -100,7 +97,7 @@ describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () =>
     const caller = new AbortController();
     const request = new Request(`${server.origin}/api/me`, { signal: caller.signal });
     const sent = client(request.url, { signal: null });
-    await refreshing();
+    await server.arrival('refresh');
     caller.abort('ignored');
     release();
     expect((await sent).status).toBe(200);

@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { withTokenRefresh } from '../../src/adapters/fetch.ts';
 import { createTokenSource } from '../../src/index.ts';
 import {
@@ -206,7 +206,7 @@ describe('§5.4 The unused 401 is released', () => {
   it('before the refresh, which may need its connection', async () => {
     const release = server.holdRefreshes();
     const refused = api(`${server.origin}/api/refused?pad=60000`);
-    await vi.waitFor(() => expect(server.log.some(({ kind }) => kind === 'refresh')).toBe(true));
+    await server.arrival('refresh');
     expect(server.connections).toBe(2);
     // The connection of the refused answer is free by now: another request takes it.
     await (await fetch(`${server.origin}/api/other`)).text();

@@ -43,7 +43,7 @@ describe('§5.2 A request to an origin that is not allowed goes out untouched', 
     server.expireAccessTokens();
     const release = server.holdRefreshes();
     const refused = api(`${server.origin}/api/me`);
-    await vi.waitFor(() => expect(tokens.refreshing).toBe(true));
+    await server.arrival('refresh');
     expect((await api(`${foreign.origin}/api/me`)).status).toBe(401);
     release();
     await refused;

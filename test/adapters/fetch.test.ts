@@ -93,7 +93,7 @@ describe('§5.1 Attach, send, renew, send once more', () => {
     const { get } = expiredClient();
     const release = server.holdRefreshes();
     const refused = get('/api/refused');
-    await vi.waitFor(() => expect(server.log.some(({ kind }) => kind === 'refresh')).toBe(true));
+    await server.arrival('refresh');
     const held = get('/api/held');
     release();
     expect([(await refused).status, (await held).status]).toEqual([200, 200]);
@@ -355,7 +355,7 @@ describe('§5.7 When no token can be had', () => {
     const { tokens, get } = expiredClient();
     server.holdRefreshes();
     const refused = get('/api/transfer', { method: 'POST', body: 'money' });
-    await vi.waitFor(() => expect(tokens.refreshing).toBe(true));
+    await server.arrival('refresh');
     const held = get('/api/held');
     await tokens[method](server.signIn().token);
     await expect(refused).rejects.toMatchObject({ code, response: { status: 401 } });
@@ -366,7 +366,7 @@ describe('§5.7 When no token can be had', () => {
   it("does not send a request again with another user's token when its 401 comes late", async () => {
     const { tokens, get } = expiredClient();
     const late = get('/api/late?delay=50');
-    await vi.waitFor(() => expect(server.paths()).toEqual(['/api/late']));
+    await server.arrival('request');
     await tokens.set(server.signIn().token);
     await expect(late).rejects.toMatchObject({
       code: 'SESSION_REPLACED',
