@@ -25,17 +25,19 @@ export interface RefreshLanding {
 
 /** How transient failures are retried, by p-retry and in its terms. All within `timeout`. */
 export interface RetryOptions {
-  /** How many attempts may follow the first: 0 or more. @default 3 */
+  /** How many attempts may follow the first: 0 or more, or Infinity. @default 3 */
   retries?: number | undefined;
   /** What each wait is multiplied by to get the next: more than 0. @default 2 */
   factor?: number | undefined;
   /** Milliseconds before the first retry: 0 or more. @default 500 */
   minTimeout?: number | undefined;
   /**
-   * The longest wait between two attempts in milliseconds: 0 or more.
+   * The longest wait between two attempts in milliseconds: 0 or more, or Infinity.
    * @default 5000, or `minTimeout` if that is more
    */
   maxTimeout?: number | undefined;
+  /** Milliseconds after which no further attempt begins: 0 or more. @default Infinity */
+  maxRetryTime?: number | undefined;
   /** Whether each wait is multiplied by a random number from 1 to 2. @default true */
   randomize?: boolean | undefined;
 }
@@ -163,25 +165,35 @@ function readLimit(refreshLimit: RefreshLimit): void {
   rejectUnknown(unknown, 'options of "refreshLimit"');
 }
 
-function readRetry(
-  retry: RetryOptions,
-): Required<{ [Name in keyof RetryOptions]: NonNullable<RetryOptions[Name]> }> {
+function readRetry(retry: RetryOptions) {
   check('retry', retry, 'an object', Object(retry) === retry);
   const {
     retries = 3,
     factor = 2,
     minTimeout = 500,
     maxTimeout = Math.max(5000, minTimeout),
+    maxRetryTime = Infinity,
     randomize = true,
     ...unknown
   } = retry;
-  check('retry.retries', retries, 'an integer from 0', Number.isInteger(retries) && retries >= 0);
+  const isCount = Number.isInteger(retries) || retries === Infinity;
+  check('retry.retries', retries, 'an integer from 0', isCount && retries >= 0);
   check('retry.factor', factor, 'a positive number', Number.isFinite(factor) && factor > 0);
-  check('retry.minTimeout', minTimeout, 'a number of milliseconds from 0', isDuration(minTimeout));
-  check('retry.maxTimeout', maxTimeout, 'a number of milliseconds from 0', isDuration(maxTimeout));
+  for (const [name, time] of Object.entries({ minTimeout, maxTimeout, maxRetryTime })) {
+    const isTime = isDuration(time) || (time === Infinity && name !== 'minTimeout');
+    check(`retry.${name}`, time, 'a number of milliseconds from 0', isTime);
+  }
   check('retry.randomize', randomize, 'a boolean', typeof randomize === 'boolean');
   rejectUnknown(unknown, 'options of "retry"');
-  return { retries, factor, minTimeout, maxTimeout, randomize };
+  // p-retry 7 and 8 fire at once what waits longer than a timer can.
+  return {
+    retries,
+    factor,
+    minTimeout,
+    maxTimeout: Math.min(maxTimeout, LONGEST),
+    maxRetryTime,
+    randomize,
+  };
 }
 
 /** A misspelt option would otherwise be ignored in silence. */

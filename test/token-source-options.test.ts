@@ -53,6 +53,11 @@ describe('createTokenSource validates every option before any work', () => {
       { refresh, retry: { maxTimeout: 2 ** 31 } },
       /^"retry.maxTimeout" must be a number of milliseconds/,
     ],
+    [
+      { refresh, retry: { minTimeout: Infinity } },
+      /^"retry.minTimeout" must be a number of milliseconds from 0, got Infinity/,
+    ],
+    [{ refresh, retry: { maxRetryTime: -1 } }, /^"retry.maxRetryTime" must be a number/],
     [{ refresh, retry: { randomize: 1 } }, '"retry.randomize" must be a boolean, got 1 (number)'],
     [{ refresh, retry: { retires: 3 } }, '"retires" is not one of the options of "retry"'],
     [
@@ -86,6 +91,11 @@ describe('createTokenSource validates every option before any work', () => {
       onRefresh: undefined,
     };
     expect(() => create(Object.freeze(options))).not.toThrow();
+  });
+
+  it('takes Infinity where p-retry does', () => {
+    const retry = { retries: Infinity, maxTimeout: Infinity, maxRetryTime: Infinity };
+    expect(() => create({ refresh, retry })).not.toThrow();
   });
 
   it('reads the options once and never writes to them', async () => {

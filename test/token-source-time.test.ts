@@ -305,6 +305,25 @@ describe('§4.4 Retries inside the flight', () => {
     await outcome;
   });
 
+  it('begins no attempt after `maxRetryTime`', async () => {
+    const retry = {
+      minTimeout: SECOND,
+      maxTimeout: SECOND,
+      maxRetryTime: 2.5 * SECOND,
+      randomize: false,
+    };
+    const { refreshes, renew } = timed({ retry: { ...retry, retries: Infinity } });
+    const outcome = expect(renew()).rejects.toMatchObject({ code: 'REFRESH_FAILED' });
+    for (let attempt = 0; attempt < 10; attempt++) {
+      await flush();
+      refreshes.at(-1)!.fail(answered(500));
+      await vi.advanceTimersByTimeAsync(SECOND);
+    }
+    await outcome;
+    expect(refreshes.length).toBeLessThanOrEqual(4);
+    expect(refreshes.length).toBeGreaterThan(2);
+  });
+
   it('waits longer than by default when `minTimeout` says so', async () => {
     const { refreshes, renew } = timed({ retry: { minTimeout: 8 * SECOND, randomize: false } });
     void renew();
