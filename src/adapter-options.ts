@@ -1,4 +1,4 @@
-import { check } from './check.ts';
+import { check, rejectUnknown } from './check.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** What `skip` is told of a request. */
@@ -33,65 +33,62 @@ export interface AdapterOptions<Token, Headers, Response> {
   skip?: ((request: RequestSummary) => boolean) | undefined;
 }
 
+interface HeaderSetter {
+  set(name: string, value: string): unknown;
+}
+
 /** The options with their defaults. @throws {TypeError} When one of them is not what it must be. */
 export function readAdapterOptions<
   Token,
   Headers extends HeaderSetter,
   Response extends { status: number },
 >(tokens: TokenSource<Token>, options: AdapterOptions<Token, Headers, Response>, baseUrl?: string) {
-  const isSource = typeof tokens?.get === 'function' && typeof tokens.renew === 'function';
-  if (!isSource)
+  const methods = [tokens?.get, tokens?.renew, tokens?.isRefreshSignal];
+  if (!methods.every((method) => typeof method === 'function')) {
+    // Not by `check`, which would print a token that was given instead.
     throw new TypeError('"tokens" must be a token source, as createTokenSource makes it');
+  }
   check('options', options, 'an object', Object(options) === options);
-  const { authorize = bearer, isRefused = isUnauthorized, skip = never, ...rest } = options;
+  const {
+    allowedOrigins,
+    authorize = bearer,
+    isRefused = ({ status }) => status === 401,
+    skip = () => false,
+    ...unknown
+  } = options;
   check('authorize', authorize);
   check('isRefused', isRefused);
   check('skip', skip);
-  const { allowedOrigins, ...unknown } = rest;
-  for (const name of Object.keys(unknown))
-    throw new TypeError(`"${name}" is not one of the options`);
+  rejectUnknown(unknown, 'options');
   return { authorize, isRefused, skip, origins: readOrigins(allowedOrigins, baseUrl) };
 }
 
-interface HeaderSetter {
-  set(name: string, value: string): unknown;
-}
-
-const never = () => false;
-const isUnauthorized = ({ status }: { status: number }) => status === 401;
-
-function readOrigins(
-  allowed: readonly (string | URL)[] | undefined,
-  baseUrl?: string,
-): Set<string> {
-  if (allowed === undefined) {
-    const own = [baseUrl, globalThis.location?.href].map((url) => parse(url)?.origin);
-    const origins = new Set(own.filter((origin) => origin !== undefined && origin !== 'null'));
-    check('allowedOrigins', allowed, WANTED, origins.size > 0);
-    return origins as Set<string>;
-  }
-  check('allowedOrigins', allowed, WANTED, Array.isArray(allowed) && allowed.length > 0);
+function readOrigins(allowed: readonly (string | URL)[] | undefined, baseUrl = ''): Set<string> {
+  const own = [baseUrl, globalThis.location?.href].map((url) => originOf(url)).filter(Boolean);
+  const origins = allowed ?? own;
+  const wanted = 'an array of origins, who may receive the token';
+  check('allowedOrigins', allowed, wanted, Array.isArray(origins) && origins.length > 0);
   return new Set(
-    allowed.map((given, index) => {
-      const url = parse(given);
-      const isOrigin = url && url.origin !== 'null' && url.href === `${url.origin}/`;
-      check(
-        `allowedOrigins[${index}]`,
-        given,
-        'an origin such as "https://api.example.com"',
-        !!isOrigin,
-      );
-      return url!.origin;
+    origins.map((given, index) => {
+      const origin = originOf(given)!;
+      const isOrigin = origin !== undefined && parseUrl(given)!.href === `${origin}/`;
+      const example = 'an origin such as "https://api.example.com"';
+      check(`allowedOrigins[${index}]`, given, example, isOrigin);
+      return origin;
     }),
   );
 }
 
-const WANTED =
-  'an array of the origins that may receive the token, such as ["https://api.example.com"]';
+/** What a URL is the same origin with; nothing for `data:`, `about:` and what is no URL. */
+function originOf(url: string | URL | undefined): string | undefined {
+  const origin = parseUrl(url)?.origin;
+  return origin === 'null' ? undefined : origin;
+}
 
-function parse(url: string | URL | undefined): URL | undefined {
+/** `undefined` for what is no URL, or a relative one without a base. */
+export function parseUrl(url: string | URL | undefined, base?: string): URL | undefined {
   try {
-    return new URL(url!);
+    return new URL(url!, base);
   } catch {
     return undefined;
   }
@@ -103,8 +100,8 @@ function bearer(headers: HeaderSetter, token: unknown): void {
   const value = typeof token === 'string' ? token : (accessToken ?? access_token);
   if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) {
     throw new TypeError(
-      'the token must be visible ASCII: a string, or an object with "accessToken" or "access_token"; ' +
-        'give the option "authorize" for any other',
+      'a token must be visible ASCII, or have such an "accessToken" or "access_token"; ' +
+        'for any other, give "authorize"',
     );
   }
   headers.set('authorization', `Bearer ${value}`);

@@ -1,4 +1,4 @@
-import { check } from './check.ts';
+import { check, rejectUnknown } from './check.ts';
 import type { SessionExpiredError } from './token-refresh-error.ts';
 
 /** What `refresh` is given. `Held` is the token, or `undefined` in a source that may have none yet. */
@@ -194,11 +194,4 @@ function readRetry(retry: RetryOptions) {
     maxRetryTime,
     randomize,
   };
-}
-
-/** A misspelt option would otherwise be ignored in silence. */
-function rejectUnknown(unknown: object, where: string): void {
-  for (const name of Object.keys(unknown)) {
-    throw new TypeError(`"${name}" is not one of the ${where}`);
-  }
 }

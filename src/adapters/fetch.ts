@@ -1,4 +1,4 @@
-import { readAdapterOptions, type AdapterOptions } from '../adapter-options.ts';
+import { parseUrl, readAdapterOptions, type AdapterOptions } from '../adapter-options.ts';
 import { check } from '../check.ts';
 import type { Credential } from '../credential.ts';
 import type { TokenRefreshError } from '../token-refresh-error.ts';
@@ -38,7 +38,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
 
   const withToken = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = isRequest(input) ? input : undefined;
-    const url = parse(isRequest(input) ? input.url : input);
+    const url = parseUrl(isRequest(input) ? input.url : input, globalThis.location?.href);
     const method = (init?.method ?? request?.method ?? 'GET').toUpperCase();
     if (
       !url ||
@@ -49,27 +49,32 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
       return fetch(input, init);
     }
 
+    // As fetch does, all of it is read now: its owner may change it before it is sent.
+    const target = typeof input === 'string' ? input : url.href;
+    const given = init && { ...init };
+    const givenHeaders = init?.headers && new Headers(init.headers);
+
     const send = async ({ token }: Credential<Token>): Promise<Response> => {
       const copy = request?.clone();
       // As in fetch, headers in `init` replace those of a Request.
-      const headers = copy && !init?.headers ? copy.headers : new Headers(init?.headers);
+      const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
       await authorize(headers, token);
       // A Request goes without an `init` of ours, which would reset its referrer.
-      return fetch(copy ?? input, headers === copy?.headers ? init : { ...init, headers });
+      return fetch(copy ?? target, headers === copy?.headers ? given : { ...given, headers });
     };
 
-    const signal = init?.signal === undefined ? request?.signal : init.signal;
+    const signal = given?.signal === undefined ? request?.signal : given.signal;
     let refused: SetAside | undefined;
     try {
       const credential = await tokens.get({ signal });
       const response = await send(credential);
       // Redirected to another origin, the request has lost its token: nothing was refused.
-      const sentToken = !response.redirected || parse(response.url)?.origin === url.origin;
+      const sentToken = !response.redirected || parseUrl(response.url)?.origin === url.origin;
       if (!sentToken || !(await isRefused(response))) return response;
 
       refused = setAside(response);
       const newer = await tokens.renew(credential, { signal });
-      if (isStream(init?.body)) return refused.response;
+      if (isStream(given?.body)) return refused.response;
       refused.release();
       return await send(newer);
     } catch (error) {
@@ -83,14 +88,6 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     }
   };
   return withToken as Fetch;
-}
-
-function parse(url: string | URL): URL | undefined {
-  try {
-    return new URL(url, globalThis.location?.href);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Not by `instanceof`: a `fetch` that is not the global one has a `Request` of its own. */
@@ -116,33 +113,28 @@ interface SetAside {
 
 /** Unread, an answer pins its connection, which the refresh may need: so it is read, and a copy kept. */
 function setAside(response: Response): SetAside {
-  if (!response.body?.getReader || response.bodyUsed) {
+  if (!response.body?.pipeTo || response.bodyUsed) {
     return { response, release: () => discard(response) };
   }
   const copy = response.clone();
-  const reader = response.body.getReader();
-  void drain(reader);
+  const enough = new AbortController();
+  let size = 0;
+  const sink = new WritableStream<Uint8Array>({
+    write({ byteLength }) {
+      size += byteLength;
+      if (size > DRAIN_LIMIT) enough.abort();
+    },
+  });
+  // When it breaks off, there is no connection to free.
+  response.body.pipeTo(sink, enough).catch(() => {});
   return {
     response: copy,
     // Both, or the connection stays open for the other.
     release() {
-      reader.cancel().catch(() => {});
+      enough.abort();
       discard(copy);
     },
   };
-}
-
-async function drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-  try {
-    for (let size = 0; size <= DRAIN_LIMIT;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      size += value.byteLength;
-    }
-    await reader.cancel();
-  } catch {
-    // The connection broke: it pins nothing any more.
-  }
 }
 
 /** Lets go of a body that nobody will read. */

@@ -221,27 +221,65 @@ describe('§5.4 The unused 401 is released', () => {
     ['breaks off', (response) => response.write('x', () => response.destroy())],
   ])('even when it %s: its connection is closed', async (_, refuse) => {
     const closed = gate();
-    const origin = createServer((request, response) => {
-      if (request.headers.authorization === 'Bearer second') {
-        response.end('fine');
-        return;
-      }
-      request.socket.once('close', () => closed.open());
-      response.writeHead(401);
+    const origin = await refusing((response) => {
+      response.once('close', () => closed.open());
       refuse(response);
     });
-    await new Promise<void>((resolve) => {
-      origin.listen(0, '127.0.0.1', resolve);
-    });
-    const url = `http://127.0.0.1:${(origin.address() as AddressInfo).port}`;
     const tokens = createTokenSource({ token: 'first', refresh: () => 'second' });
-    const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [url] });
-    expect(await (await client(url)).text()).toBe('fine');
+    const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [origin.url] });
+    expect(await (await client(origin.url)).text()).toBe('fine');
     await closed.promise;
     origin.close();
-    origin.closeAllConnections();
+  });
+
+  it('but not read without end, while a refresh takes its time', async () => {
+    let written = 0;
+    const chunk = Buffer.alloc(2 ** 16);
+    const stalled = gate();
+    const origin = await refusing((response) => {
+      const write = () => {
+        while (!response.destroyed && written < 2 ** 26) {
+          written += chunk.length;
+          if (response.write(chunk)) continue;
+          response.once('drain', write);
+          return;
+        }
+        stalled.fail(new Error('64 megabytes were read'));
+      };
+      write();
+    });
+    // Nothing tells that no more is read; unbounded, it takes far less time than this.
+    setTimeout(() => stalled.open(), 500);
+    const refresh = () => stalled.promise.then(() => 'second');
+    const tokens = createTokenSource({ token: 'first', refresh, retry: { retries: 0 } });
+    const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [origin.url] });
+    expect(await (await client(origin.url)).text()).toBe('fine');
+    expect(written).toBeLessThan(2 ** 24);
+    origin.close();
   });
 });
+
+/** A server that takes the token `second`, and refuses any other as the test says. */
+async function refusing(refuse: (response: ServerResponse) => void) {
+  const origin = createServer((request, response) => {
+    if (request.headers.authorization === 'Bearer second') {
+      response.end('fine');
+      return;
+    }
+    response.writeHead(401);
+    refuse(response);
+  });
+  await new Promise<void>((resolve) => {
+    origin.listen(0, '127.0.0.1', resolve);
+  });
+  return {
+    url: `http://127.0.0.1:${(origin.address() as AddressInfo).port}`,
+    close() {
+      origin.close();
+      origin.closeAllConnections();
+    },
+  };
+}
 
 function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
   return new ReadableStream({

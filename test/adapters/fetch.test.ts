@@ -108,6 +108,27 @@ describe('§5.1 Attach, send, renew, send once more', () => {
     expect(session).toMatchObject({ alive: true, refreshes: 1 });
   });
 
+  it('sends what it was called with, whatever its owner changes afterwards', async () => {
+    const { get, api } = expiredClient();
+    const url = new URL(`${server.origin}/api/me`);
+    const headers = new Headers();
+    const init: RequestInit = { method: 'POST', headers };
+    const sent = ['a', 'b', 'c'].map((name) => {
+      url.pathname = `/api/${name}`;
+      headers.set('x-name', name);
+      init.body = name;
+      return api(url, init);
+    });
+    const answers = await Promise.all(sent.map(async (each) => (await each).json()));
+    expect(answers).toMatchObject(
+      ['a', 'b', 'c'].map((name) => ({ path: `/api/${name}`, body: name })),
+    );
+    const last = server.log.find(({ path, status }) => path === '/api/a' && status === 200)!;
+    expect(last.headers['x-name']).toBe('a');
+    expect(headers.has('authorization')).toBe(false);
+    expect((await get('/api/me')).status).toBe(200);
+  });
+
   it('rejects as fetch does when there is no network or no such URL', async () => {
     const { api, get } = expiredClient();
     await expect(api('http://')).rejects.toThrow(TypeError);
@@ -133,6 +154,16 @@ describe('§5 The options', () => {
     const never = expiredClient({}, { isRefused: () => false });
     expect((await never.get('/api/me')).status).toBe(401);
     expect(never.session.refreshes).toBe(0);
+  });
+
+  it('replays even when `isRefused` has used up the answer', async () => {
+    const isRefused = async (response: Response) => 'error' in ((await response.json()) as object);
+    const { tokens, get } = expiredClient({}, { isRefused });
+    await expect(get('/api/me')).resolves.toMatchObject({ status: 200 });
+    server.expireAccessTokens();
+    server.scriptRefreshes(503);
+    await expect(get('/api/me')).rejects.toMatchObject({ response: { status: 401 } });
+    expect(tokens.refreshing).toBe(false);
   });
 
   it('lets `authorize` set any header, and waits for it', async () => {
@@ -173,7 +204,7 @@ describe('§5 The options', () => {
     const api = withTokenRefresh(fetch, tokens, { allowedOrigins: [server.origin] });
     const outcome = await api(`${server.origin}/api/me`).catch((error: unknown) => error);
     expect(outcome).toBeInstanceOf(TypeError);
-    expect(String(outcome)).toContain('the token must be visible ASCII');
+    expect(String(outcome)).toContain('a token must be visible ASCII');
     expect(String(outcome)).not.toMatch(/s[eë]cr/);
     expect(server.log).toEqual([]);
   });
@@ -197,16 +228,10 @@ describe('§5 The options', () => {
     [[fetch, 'tokens', null], '"options" must be an object, got null (object)'],
     [
       [fetch, 'tokens', {}],
-      /^"allowedOrigins" must be an array of .*, got undefined \(undefined\)$/,
+      /^"allowedOrigins" must be an array of origins.*, got undefined \(undefined\)$/,
     ],
-    [
-      [fetch, 'tokens', { allowedOrigins: [] }],
-      /^"allowedOrigins" must be an array of the origins/,
-    ],
-    [
-      [fetch, 'tokens', { allowedOrigins: url }],
-      /^"allowedOrigins" must be an array of the origins/,
-    ],
+    [[fetch, 'tokens', { allowedOrigins: [] }], /^"allowedOrigins" must be an array of origins/],
+    [[fetch, 'tokens', { allowedOrigins: url }], /^"allowedOrigins" must be an array of origins/],
     [
       [fetch, 'tokens', { allowedOrigins: [url, `${url}/v1`] }],
       /^"allowedOrigins\[1\]" must be an origin/,
