@@ -50,8 +50,9 @@ export interface RefreshLimit {
 
 export interface TokenSourceOptions<Token, Held = Token | undefined> {
   /**
-   * Gets the next token. Called in one flight, whatever the number of callers; again only for the
-   * retries. Throw what the HTTP client throws: its status tells whether the failure is final.
+   * Gets the next token and returns it; `set` is for sign-in, and would begin another session. Called
+   * in one flight, whatever the number of callers; again only for the retries. Throw what the HTTP
+   * client throws: its status tells whether the failure is final.
    */
   refresh: (context: RefreshContext<Held>) => Token | PromiseLike<Token>;
 

@@ -147,7 +147,8 @@ class Source<Token> implements TokenSource<Token> {
     session.holding = this.#hold(session, token, 0);
     const previous = this.#session;
     this.#session = session;
-    previous.end('another session has begun', { code: 'SESSION_REPLACED' });
+    const message = '"set" has begun another session (a refresh returns its token instead)';
+    previous.end(message, { code: 'SESSION_REPLACED' });
   };
 
   readonly clear = async (): Promise<void> => {

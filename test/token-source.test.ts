@@ -356,6 +356,21 @@ describe('§4.8 Sign-in and sign-out win, and no request crosses sessions', () =
     }
   });
 
+  it('says what to do instead when `refresh` itself calls `set`', async () => {
+    const tokens = createTokenSource<string>({
+      token: 'first',
+      refresh: async () => {
+        await tokens.set('second');
+        return 'second';
+      },
+    });
+    const renewal = tokens.renew(await tokens.get());
+    await expect(renewal).rejects.toThrow(
+      '"set" has begun another session (a refresh returns its token',
+    );
+    expect((await tokens.get()).token).toBe('second');
+  });
+
   it('does not make a new session wait for the refresh of an old one', async () => {
     const { tokens, refreshes } = gated();
     void tokens.renew(await tokens.get()).catch(() => {});
