@@ -1,4 +1,5 @@
-import { check, rejectUnknown } from './check.ts';
+import { check } from './check.ts';
+import { ANY, readOptions } from './options.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** What `skip` is told of a request. */
@@ -42,28 +43,32 @@ export function readAdapterOptions<
   Token,
   Headers extends HeaderSetter,
   Response extends { status: number },
->(tokens: TokenSource<Token>, options: AdapterOptions<Token, Headers, Response>, baseUrl?: string) {
+>(
+  tokens: TokenSource<Token>,
+  given: AdapterOptions<Token, Headers, Response>,
+  baseUrl?: string | URL,
+) {
   const methods = [tokens?.get, tokens?.renew, tokens?.isRefreshSignal];
   if (!methods.every((method) => typeof method === 'function')) {
     // Not by `check`, which would print a token that was given instead.
     throw new TypeError('"tokens" must be a token source, as createTokenSource makes it');
   }
-  check('options', options, 'an object', Object(options) === options);
-  const {
-    allowedOrigins,
-    authorize = bearer,
-    isRefused = ({ status }) => status === 401,
-    skip = () => false,
-    ...unknown
-  } = options;
-  check('authorize', authorize);
-  check('isRefused', isRefused);
-  check('skip', skip);
-  rejectUnknown(unknown, 'options');
-  return { authorize, isRefused, skip, origins: readOrigins(allowedOrigins, baseUrl) };
+  const { allowedOrigins, ...options } = readOptions<
+    typeof given,
+    'authorize' | 'isRefused' | 'skip'
+  >(given, {
+    allowedOrigins: ANY,
+    authorize: [bearer],
+    isRefused: [({ status }: Response) => status === 401],
+    skip: [() => false],
+  });
+  return { ...options, origins: readOrigins(allowedOrigins, baseUrl) };
 }
 
-function readOrigins(allowed: readonly (string | URL)[] | undefined, baseUrl = ''): Set<string> {
+function readOrigins(
+  allowed: readonly (string | URL)[] | undefined,
+  baseUrl?: string | URL,
+): Set<string> {
   const own = [baseUrl, globalThis.location?.href].map((url) => originOf(url)).filter(Boolean);
   const origins = allowed ?? own;
   const wanted = 'an array of origins, who may receive the token';

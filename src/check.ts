@@ -18,12 +18,3 @@ export function check(
     );
   }
 }
-
-/**
- * Complains of an option that is none: misspelt, it would be ignored in silence.
- *
- * @throws {TypeError} When anything is left of the options.
- */
-export function rejectUnknown(left: object, where: string): void {
-  for (const name of Object.keys(left)) throw new TypeError(`"${name}" is not one of the ${where}`);
-}

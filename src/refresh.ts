@@ -1,11 +1,11 @@
 import pRetry from 'p-retry';
-import { isFinalFailure, isTransientFailure, retryAfterOf } from './refresh-failure.ts';
+import { isTransientFailure, retryAfterOf } from './refresh-failure.ts';
 import { RefreshFailedError, type TokenRefreshError } from './token-refresh-error.ts';
 import { succeed } from './token-response.ts';
-import type { readOptions } from './token-source-options.ts';
+import type { readTokenSourceOptions } from './token-source-options.ts';
 
 type RefreshOptions<Token> = Pick<
-  ReturnType<typeof readOptions<Token>>,
+  ReturnType<typeof readTokenSourceOptions<Token>>,
   'refresh' | 'retry' | 'timeout' | 'isFinal'
 >;
 
@@ -83,7 +83,7 @@ export class Refresh<Token> {
   }
 
   async #attempt(land: (token: Token) => void): Promise<void> {
-    const { refresh, isFinal = isFinalFailure } = this.#options;
+    const { refresh, isFinal } = this.#options;
     const { signal } = this;
     if (signal.aborted) throw signal.reason;
     const token = this.#token;

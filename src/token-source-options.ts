@@ -1,4 +1,5 @@
-import { check, rejectUnknown } from './check.ts';
+import { ANY, CALLBACK, readOptions, type Rule } from './options.ts';
+import { isFinalFailure } from './refresh-failure.ts';
 import type { SessionExpiredError } from './token-refresh-error.ts';
 
 /** What `refresh` is given. `Held` is the token, or `undefined` in a source that may have none yet. */
@@ -104,95 +105,61 @@ export interface TokenSourceOptions<Token, Held = Token | undefined> {
 /** The longest delay of a timer: a longer one fires at once. */
 const LONGEST = 2_147_483_647;
 
-const isOptionalFunction = (given: unknown) => given === undefined || typeof given === 'function';
 const isDuration = (given: unknown) => typeof given === 'number' && given >= 0 && given <= LONGEST;
+const isTime = (given: unknown) => isDuration(given) || given === Infinity;
+const isCount = (given: number) => Number.isInteger(given) && given > 0;
+const isPositive = (given: number) => isDuration(given) && given > 0;
+const DURATION = 'a number of milliseconds from 0';
+const POSITIVE = 'a positive number of milliseconds';
 
 /** The options with their defaults. @throws {TypeError} When one of them is not what it must be. */
-export function readOptions<Token>(options: TokenSourceOptions<Token>) {
-  check('options', options, 'an object with "refresh"', Object(options) === options);
-  const {
-    refresh,
-    token,
-    expiresAt,
-    refreshAhead = 0,
-    timeout = 30_000,
-    retry = {},
-    isFinal,
-    refreshLimit = { count: 10, window: 30_000 },
-    onSessionExpired,
-    onRefresh,
-    ...unknown
-  } = options;
-
-  check('refresh', refresh);
-  for (const [name, hook] of Object.entries({ expiresAt, isFinal, onSessionExpired, onRefresh })) {
-    check(name, hook, 'a function', isOptionalFunction(hook));
+export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) {
+  const options = readOptions<
+    TokenSourceOptions<Token>,
+    'refreshAhead' | 'timeout' | 'isFinal' | 'refreshLimit'
+  >(given, {
+    refresh: [],
+    token: ANY,
+    expiresAt: CALLBACK,
+    refreshAhead: [0, DURATION, isDuration],
+    timeout: [30_000, POSITIVE, isPositive],
+    retry: ANY,
+    isFinal: [isFinalFailure],
+    refreshLimit: [
+      { count: 10, window: 30_000 },
+      '{ count, window } or false',
+      (limit) => limit === false || Object(limit) === limit,
+    ],
+    onSessionExpired: CALLBACK,
+    onRefresh: CALLBACK,
+  });
+  const { retry = {}, refreshLimit } = options;
+  if (refreshLimit) {
+    const count: Rule = [undefined, 'a positive integer', isCount];
+    const window: Rule = [undefined, POSITIVE, isPositive];
+    readOptions(refreshLimit, { count, window }, 'refreshLimit');
   }
-  check('refreshAhead', refreshAhead, 'a number of milliseconds from 0', isDuration(refreshAhead));
-  check(
-    'timeout',
-    timeout,
-    'a positive number of milliseconds',
-    isDuration(timeout) && timeout > 0,
-  );
-  if (refreshLimit !== false) readLimit(refreshLimit);
-  rejectUnknown(unknown, 'options');
-
-  return {
-    refresh,
-    token,
-    expiresAt,
-    refreshAhead,
-    timeout,
-    retry: readRetry(retry),
-    isFinal,
-    refreshLimit,
-    onSessionExpired,
-    onRefresh,
-  };
+  return { ...options, retry: readRetryOptions(retry) };
 }
 
-function readLimit(refreshLimit: RefreshLimit): void {
-  const wanted = '{ count, window } or false';
-  check('refreshLimit', refreshLimit, wanted, Object(refreshLimit) === refreshLimit);
-  const { count, window, ...unknown } = refreshLimit;
-  check('refreshLimit.count', count, 'a positive integer', Number.isInteger(count) && count > 0);
-  check(
-    'refreshLimit.window',
-    window,
-    'a positive number of milliseconds',
-    isDuration(window) && window > 0,
+function readRetryOptions(given: RetryOptions) {
+  const retry = readOptions<RetryOptions, Exclude<keyof RetryOptions, 'maxTimeout'>>(
+    given,
+    {
+      retries: [
+        3,
+        'an integer from 0',
+        (retries) => retries === 0 || retries === Infinity || isCount(retries),
+      ],
+      factor: [2, 'a positive number', (factor) => Number.isFinite(factor) && factor > 0],
+      minTimeout: [500, DURATION, isDuration],
+      maxTimeout: [undefined, DURATION, (time) => time === undefined || isTime(time)],
+      maxRetryTime: [Infinity, DURATION, isTime],
+      randomize: [true, 'a boolean', (randomize) => typeof randomize === 'boolean'],
+    },
+    'retry',
   );
-  rejectUnknown(unknown, 'options of "refreshLimit"');
-}
-
-function readRetry(retry: RetryOptions) {
-  check('retry', retry, 'an object', Object(retry) === retry);
-  const {
-    retries = 3,
-    factor = 2,
-    minTimeout = 500,
-    maxTimeout = Math.max(5000, minTimeout),
-    maxRetryTime = Infinity,
-    randomize = true,
-    ...unknown
-  } = retry;
-  const isCount = Number.isInteger(retries) || retries === Infinity;
-  check('retry.retries', retries, 'an integer from 0', isCount && retries >= 0);
-  check('retry.factor', factor, 'a positive number', Number.isFinite(factor) && factor > 0);
-  for (const [name, time] of Object.entries({ minTimeout, maxTimeout, maxRetryTime })) {
-    const isTime = isDuration(time) || (time === Infinity && name !== 'minTimeout');
-    check(`retry.${name}`, time, 'a number of milliseconds from 0', isTime);
-  }
-  check('retry.randomize', randomize, 'a boolean', typeof randomize === 'boolean');
-  rejectUnknown(unknown, 'options of "retry"');
+  const { minTimeout, maxTimeout = Math.max(5000, minTimeout) } = retry;
   // p-retry 7 and 8 fire at once what waits longer than a timer can.
-  return {
-    retries,
-    factor,
-    minTimeout,
-    maxTimeout: Math.min(maxTimeout, LONGEST),
-    maxRetryTime,
-    randomize,
-  };
+  return { ...retry, maxTimeout: Math.min(maxTimeout, LONGEST) };
 }

@@ -5,7 +5,11 @@ import { responseOf, statusOf } from './refresh-failure.ts';
 import { Refresh, SENT_THROUGH_CLIENT } from './refresh.ts';
 import { Session, timesOf, UNKNOWN, type Holding } from './session.ts';
 import { RefreshFailedError } from './token-refresh-error.ts';
-import { readOptions, type RefreshLimit, type TokenSourceOptions } from './token-source-options.ts';
+import {
+  readTokenSourceOptions,
+  type RefreshLimit,
+  type TokenSourceOptions,
+} from './token-source-options.ts';
 
 interface Waiting {
   /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
@@ -82,7 +86,7 @@ export function createTokenSource<Token>(options: TokenSourceOptions<Token>): To
 }
 
 class Source<Token> implements TokenSource<Token> {
-  readonly #options: Omit<ReturnType<typeof readOptions<Token>>, 'token'>;
+  readonly #options: Omit<ReturnType<typeof readTokenSourceOptions<Token>>, 'token'>;
   /** One flight per session, so that a new session never waits for an old one's refresh. */
   readonly #flights: FlightGroup<Session<Token>, Credential<Token>>;
   /** The session of every credential given out. */
@@ -93,7 +97,7 @@ class Source<Token> implements TokenSource<Token> {
 
   constructor(given: TokenSourceOptions<Token>) {
     // The token is not kept with the options, where it would outlive its session.
-    const { token, ...options } = readOptions(given);
+    const { token, ...options } = readTokenSourceOptions(given);
     this.#options = options;
     const { onRefresh } = options;
     this.#flights = new FlightGroup({

@@ -6,7 +6,7 @@ const create = createTokenSource as (options: unknown) => unknown;
 
 describe('createTokenSource validates every option before any work', () => {
   it.each([
-    [undefined, '"options" must be an object with "refresh", got undefined (undefined)'],
+    [undefined, '"options" must be an object, got undefined (undefined)'],
     [{}, '"refresh" must be a function, got undefined (undefined)'],
     [{ refresh: 'x' }, '"refresh" must be a function, got "x" (string)'],
     [{ refresh, expiresAt: 5 }, '"expiresAt" must be a function, got 5 (number)'],
@@ -59,7 +59,7 @@ describe('createTokenSource validates every option before any work', () => {
     ],
     [{ refresh, retry: { maxRetryTime: -1 } }, /^"retry.maxRetryTime" must be a number/],
     [{ refresh, retry: { randomize: 1 } }, '"retry.randomize" must be a boolean, got 1 (number)'],
-    [{ refresh, retry: { retires: 3 } }, '"retires" is not one of the options of "retry"'],
+    [{ refresh, retry: { retires: 3 } }, '"retry.retires" is not one of the options'],
     [
       { refresh, refreshLimit: true },
       '"refreshLimit" must be { count, window } or false, got true (boolean)',
@@ -69,7 +69,7 @@ describe('createTokenSource validates every option before any work', () => {
       /^"refreshLimit.count" must be a positive integer/,
     ],
     [{ refresh, refreshLimit: { count: 1 } }, /^"refreshLimit.window" must be a positive number/],
-    [{ refresh, refreshLimit: { count: 1, window: 1, per: 1 } }, /^"per" is not one of/],
+    [{ refresh, refreshLimit: { count: 1, window: 1, per: 1 } }, /^"refreshLimit.per" is not one of/],
     [{ refresh, timeOut: 5 }, '"timeOut" is not one of the options'],
   ])('%j: %s', (options, message) => {
     const error = typeof message === 'string' ? new TypeError(message) : message;

@@ -1,0 +1,233 @@
+import { parseUrl, readAdapterOptions, type AdapterOptions } from '../adapter-options.ts';
+import { discard, drain, DRAIN_LIMIT, isStream } from '../body.ts';
+import { check } from '../check.ts';
+import { exchange, type SetAside } from '../exchange.ts';
+import type { TokenSource } from '../token-source.ts';
+
+export type { RequestSummary } from '../adapter-options.ts';
+
+/** The headers of an axios request, an `AxiosHeaders`. */
+export interface AxiosRequestHeaders {
+  get(name: string): unknown;
+  set(name: string, value: string): unknown;
+  has(name: string): boolean;
+  delete(name: string): boolean;
+}
+
+/** A response as axios' transport gives it: `data` is not transformed yet, so JSON is still text. */
+export interface AxiosTransportResponse {
+  readonly status: number;
+  readonly headers: any;
+  readonly data: any;
+  readonly config: any;
+}
+
+export interface AxiosAdapterOptions<Token> extends AdapterOptions<
+  Token,
+  AxiosRequestHeaders,
+  AxiosTransportResponse
+> {}
+
+/** What is used of an axios instance. */
+export interface AxiosLike {
+  readonly defaults: { baseURL?: any; adapter?: any };
+  readonly interceptors: { request: { use(onFulfilled: any, onRejected: any, options: any): any } };
+  create: (config?: any) => any;
+  getUri(config?: any): string;
+  request(config: any): Promise<any>;
+}
+
+type Transport = (config: any) => Promise<any>;
+
+/** The instances that are wrapped, and the transports that wrap them: never twice. */
+const wrapped = new WeakSet<object>();
+
+/**
+ * Makes an axios instance send the token of a source, and meet its refusal by one refresh and one
+ * replay. This happens below the instance's interceptors and transforms: they run once per call and
+ * see only the final answer, whose `config` has no token. Instances that it creates from now on do the
+ * same. From axios 1.7 on, whatever the transport: `http`, `xhr`, `fetch`, or a function.
+ *
+ * A request is sent at most twice, and a second refusal is the caller's answer. A stream as `data`
+ * cannot be sent again: the token is refreshed all the same, and the caller gets the refusal. A form
+ * of the package `form-data` is sent from memory, unless it has streams in it.
+ *
+ * @returns The instance itself. Calls reject as they do in axios; with a `SessionExpiredError` or
+ *   `RefreshFailedError` of this request's own when no token can be had, whose `response` is the
+ *   refused one if there was one; and with a `TypeError` when the token is not one that `authorize`
+ *   can send.
+ * @throws {TypeError} When an argument or option is not what it must be, when the instance is wrapped
+ *   already or made by one that is, or when there is neither `allowedOrigins` nor `baseURL` nor a page.
+ *
+ * @example
+ * const api = withTokenRefresh(axios.create({ baseURL: 'https://api.example.com' }), tokens);
+ */
+export function withTokenRefresh<Token, Instance extends AxiosLike>(
+  instance: Instance,
+  tokens: TokenSource<Token>,
+  options: AxiosAdapterOptions<Token> = {},
+): Instance {
+  const isInstance = typeof instance?.create === 'function' && !wrapped.has(instance);
+  check('instance', instance, 'an axios instance that is not wrapped yet', isInstance);
+  const { origins, authorize, isRefused, skip } = readAdapterOptions(
+    tokens,
+    options,
+    instance.defaults.baseURL,
+  );
+
+  // An instance without interceptors and defaults: the way to the transports that axios has by name.
+  const bare = instance.create() as AxiosLike;
+  for (const name of Object.keys(bare.defaults)) delete (bare.defaults as any)[name];
+
+  const sendWith = (transport: Transport, config: any) => {
+    const { url: path, baseURL, allowAbsoluteUrls, params, paramsSerializer, data } = config;
+    const uri = bare.getUri({ url: path, baseURL, allowAbsoluteUrls, params, paramsSerializer });
+    const url = parseUrl(uri, globalThis.location?.href);
+    const method = (config.method ?? 'get').toUpperCase();
+    if (
+      !url ||
+      !origins.has(url.origin) ||
+      tokens.isRefreshSignal(config.signal) ||
+      skip({ url: url.href, method })
+    ) {
+      return transport(config);
+    }
+
+    const form = readForm(data);
+    const { signal, forget } = cancellationOf(config);
+    /** What the newest send was rejected with, if it was. */
+    let failure: unknown;
+    return exchange<Token, any>(tokens, {
+      signal,
+      replayable: !!form || !isStream(data),
+      async send(token) {
+        const headers = new config.headers.constructor(config.headers);
+        headers.set(form?.headers);
+        await authorize(headers, token);
+        failure = undefined;
+        const response = await transport({ ...config, data: form?.data ?? data, headers }).catch(
+          (error) => {
+            failure = withConfig(error, config);
+            if (!error?.response) throw error;
+            return error.response;
+          },
+        );
+        return withConfig(response, config);
+      },
+      isRefused(response) {
+        // Redirected to another origin, the request has lost its token: nothing was refused.
+        const arrivedAt = response.request?.res?.responseUrl ?? response.request?.responseURL;
+        const sentToken = !arrivedAt || parseUrl(arrivedAt)?.origin === url.origin;
+        return sentToken && isRefused(response);
+      },
+      setAside,
+    })
+      .then((response) => {
+        if (failure) throw failure;
+        return response;
+      })
+      .finally(forget);
+  };
+
+  const wrapTransport = (given: any = ['xhr', 'http', 'fetch']): Transport => {
+    if (wrapped.has(given)) return given;
+    const transport: Transport = async (config) =>
+      typeof given === 'function'
+        ? given(config)
+        : bare.request({ ...config, adapter: given, transformRequest: [], transformResponse: [] });
+    const withToken: Transport = async (config) => sendWith(transport, config);
+    wrapped.add(withToken);
+    return withToken;
+  };
+
+  const wrapInstance = (child: AxiosLike): AxiosLike => {
+    const { create, defaults, interceptors } = child;
+    wrapped.add(child);
+    child.create = (config) => wrapInstance(create(config));
+    defaults.adapter = wrapTransport(defaults.adapter);
+    // A request may come with a transport of its own, or another default be set later.
+    interceptors.request.use(
+      (config: any) => {
+        config.adapter = wrapTransport(config.adapter);
+        return config;
+      },
+      undefined,
+      { synchronous: true },
+    );
+    return child;
+  };
+  return wrapInstance(instance) as Instance;
+}
+
+/** What axios gives shows the config that its caller gave, not the one that has the token. */
+function withConfig<Given>(given: Given, config: unknown): Given {
+  if (Object(given) === given) (given as any).config = config;
+  return given;
+}
+
+/** A form of the package `form-data` is a stream. What it holds in memory can be sent twice. */
+function readForm(data: any): { data: unknown; headers: unknown } | undefined {
+  try {
+    return { data: data.getBuffer(), headers: data.getHeaders() };
+  } catch {
+    // It has streams in it, or is no such form.
+    return undefined;
+  }
+}
+
+/** The caller's signal, joined by the `cancelToken` of older axios. */
+function cancellationOf({ signal, cancelToken }: any) {
+  if (!cancelToken) return { signal, forget() {} };
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  cancelToken.subscribe(abort);
+  signal?.addEventListener('abort', abort);
+  return {
+    signal: controller.signal,
+    forget() {
+      cancelToken.unsubscribe(abort);
+      signal?.removeEventListener('abort', abort);
+    },
+  };
+}
+
+/** Unread, an answer given as a stream pins its connection: so it is read, and what was read is kept. */
+function setAside(response: any): SetAside<any> {
+  const { data } = response;
+  if (typeof data?.tee === 'function') {
+    const [kept, rest] = data.tee();
+    const draining = drain(rest);
+    response.data = kept;
+    return {
+      keep: () => response,
+      release() {
+        draining.abort();
+        discard(kept);
+      },
+    };
+  }
+  if (typeof data?.pipe === 'function') {
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    const read = (chunk: Uint8Array) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > DRAIN_LIMIT) data.pause();
+    };
+    data.on('data', read).on('error', () => {});
+    return {
+      keep() {
+        data.off('data', read).pause();
+        response.data = data.constructor.from(join(chunks, data));
+        return response;
+      },
+      release: () => data.destroy(),
+    };
+  }
+  return { keep: () => response, release() {} };
+}
+
+async function* join<Chunk>(chunks: Chunk[], rest: AsyncIterable<Chunk>): AsyncGenerator<Chunk> {
+  yield* chunks;
+  yield* rest;
+}
