@@ -69,7 +69,10 @@ describe('createTokenSource validates every option before any work', () => {
       /^"refreshLimit.count" must be a positive integer/,
     ],
     [{ refresh, refreshLimit: { count: 1 } }, /^"refreshLimit.window" must be a positive number/],
-    [{ refresh, refreshLimit: { count: 1, window: 1, per: 1 } }, /^"refreshLimit.per" is not one of/],
+    [
+      { refresh, refreshLimit: { count: 1, window: 1, per: 1 } },
+      /^"refreshLimit.per" is not one of/,
+    ],
     [{ refresh, timeOut: 5 }, '"timeOut" is not one of the options'],
   ])('%j: %s', (options, message) => {
     const error = typeof message === 'string' ? new TypeError(message) : message;

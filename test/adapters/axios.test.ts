@@ -1,0 +1,516 @@
+import { getEventListeners } from 'node:events';
+import { Agent } from 'node:http';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import axios, { AxiosError, AxiosHeaders, type AxiosAdapter, type AxiosResponse } from 'axios';
+import axios17 from 'axios17';
+import FormDataPackage from 'form-data';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { withTokenRefresh, type AxiosAdapterOptions } from '../../src/adapters/axios.ts';
+import { createTokenSource, type TokenRefreshError, type TokenSource } from '../../src/index.ts';
+import {
+  refreshAt,
+  startAuthorizationServer,
+  type AuthorizationServer,
+  type ServerSession,
+  type TokenResponse,
+} from '../authorization-server.ts';
+import { settled } from '../gate.ts';
+
+let server: AuthorizationServer;
+let session: ServerSession;
+let tokens: TokenSource<TokenResponse>;
+
+beforeEach(async () => {
+  server = await startAuthorizationServer();
+  const signedIn = server.signIn();
+  session = signedIn.session;
+  tokens = createTokenSource<TokenResponse>({
+    token: signedIn.token,
+    refresh: refreshAt(server.origin),
+    retry: { retries: 0 },
+  });
+  server.expireAccessTokens();
+});
+
+afterEach(() => server.close());
+
+/** A wrapped instance whose access token has just expired. */
+const wrap = (config: object = {}, options?: AxiosAdapterOptions<TokenResponse>) =>
+  withTokenRefresh(axios.create({ baseURL: server.origin, ...config }), tokens, options);
+
+const failureOf = (promise: Promise<unknown>): Promise<any> =>
+  promise.then(
+    () => expect.unreachable('it is answered'),
+    (error: unknown) => error,
+  );
+
+describe("§5.8 The user's interceptors and transforms", () => {
+  it('run once per call, and see only the final answer', async () => {
+    const api = wrap();
+    const seen: string[] = [];
+    api.interceptors.request.use((config) => {
+      seen.push(`request ${config.url} ${String(config.headers.get('authorization'))}`);
+      return config;
+    });
+    api.interceptors.response.use(
+      (response: AxiosResponse<{ path: string }>) => {
+        seen.push(`response ${response.status} ${response.data.path}`);
+        return response;
+      },
+      () => expect.unreachable('nobody sees the 401'),
+    );
+    const { data } = await api.post<{ body: string }>('/api/me', 5, {
+      transformRequest: [(given: number) => (seen.push('transformRequest'), `${given + 1}`)],
+      transformResponse: [(given: string) => (seen.push('transformResponse'), JSON.parse(given))],
+    });
+    expect(data.body).toBe('6');
+    expect(seen).toEqual([
+      'request /api/me undefined',
+      'transformRequest',
+      'transformResponse',
+      'response 200 /api/me',
+    ]);
+    expect(server.paths()).toEqual(['/api/me', '/api/me']);
+  });
+
+  it('see the config as the caller gave it: without a token, and fit to be sent again', async () => {
+    const api = wrap();
+    const config = { url: '/api/me', headers: { 'x-own': '1' }, metadata: { tries: 1 } };
+    const response = await api.request(config);
+    expect(response.config).toMatchObject({ url: '/api/me', metadata: { tries: 1 } });
+    expect(response.config.headers.get('authorization')).toBe(undefined);
+    expect(response.config.headers.get('x-own')).toBe('1');
+    server.expireAccessTokens();
+    expect((await api.request(response.config)).status).toBe(200);
+    expect(server.paths()).toHaveLength(4);
+    expect(session.refreshes).toBe(2);
+  });
+
+  it('meet a second refusal as any AxiosError, whose config can be sent again', async () => {
+    const refresh = vi.fn(async () => ({ ...server.signIn().token, access_token: 'bad' }));
+    tokens = createTokenSource<TokenResponse>({ refresh });
+    const api = wrap();
+    const error = await failureOf(api.get('/api/me', { headers: { 'x-own': '1' } }));
+    expect(error).toBeInstanceOf(AxiosError);
+    expect(error).toMatchObject({
+      code: 'ERR_BAD_REQUEST',
+      response: { status: 401, data: { error: 'invalid_token' } },
+    });
+    expect(error.config).toBe(error.response.config);
+    expect(error.config.headers.get('authorization')).toBe(undefined);
+    expect(JSON.stringify(error)).not.toContain('bad"');
+    expect(server.paths()).toHaveLength(2);
+    const retried = await failureOf(api.request(error.config));
+    expect(retried.response.status).toBe(401);
+    expect(server.paths()).toHaveLength(4);
+  });
+
+  it('find the transformed 401 in the error when there is no token', async () => {
+    const api = wrap();
+    const handled = vi.fn((error: TokenRefreshError) => Promise.reject(error));
+    api.interceptors.response.use(undefined, handled);
+    server.scriptRefreshes(400);
+    const error = await failureOf(api.get('/api/me'));
+    expect(error).toMatchObject({ name: 'SessionExpiredError', code: 'SESSION_EXPIRED' });
+    expect(error.response.status).toBe(401);
+    expect(error.response.data).toEqual({ error: 'invalid_token' });
+    expect(error.response.headers.get('content-type')).toBe('application/json');
+    expect(handled).toHaveBeenCalledTimes(1);
+  });
+
+  it('stay synchronous where they were', async () => {
+    const api = wrap();
+    let ran = false;
+    api.interceptors.request.use((config) => ((ran = true), config), undefined, {
+      synchronous: true,
+    });
+    const request = api.get('/api/me');
+    await Promise.resolve();
+    expect(ran).toBe(true);
+    await request;
+  });
+});
+
+describe('§5.8 The transport', () => {
+  it.each(['http', 'fetch'] as const)('%s: the default may be it', async (adapter) => {
+    expect((await wrap({ adapter }).get('/api/me')).data).toMatchObject({ path: '/api/me' });
+    expect(session.refreshes).toBe(1);
+  });
+
+  it.each([
+    ['a name', 'fetch' as const],
+    ['names', ['xhr' as const, 'fetch' as const]],
+  ])('may be given with a request: %s', async (_, adapter) => {
+    const { request, data } = await wrap().get('/api/me', { adapter });
+    expect(request).toBeInstanceOf(Request);
+    expect(data).toMatchObject({ path: '/api/me' });
+    expect(session.refreshes).toBe(1);
+  });
+
+  const answering = (statuses: number[]) =>
+    vi.fn<AxiosAdapter>(async (config) => ({
+      status: statuses.shift()!,
+      statusText: '',
+      data: '{"own":true}',
+      headers: {},
+      config,
+    }));
+
+  it('may be a function, given with a request', async () => {
+    const adapter = answering([401, 200]);
+    const { data, status } = await wrap().get('/api/me', { adapter });
+    expect([status, data]).toEqual([200, { own: true }]);
+    const sent = adapter.mock.calls.map(([{ headers }]) => String(headers.get('authorization')));
+    expect(sent).toEqual([expect.stringMatching(/^Bearer /), expect.stringMatching(/^Bearer /)]);
+    expect(sent[0]).not.toBe(sent[1]);
+    expect(server.paths()).toEqual([]);
+  });
+
+  it('may be a function that throws, which is its own error', async () => {
+    const adapter = () => {
+      throw new Error('mine');
+    };
+    await expect(wrap().get('/api/me', { adapter })).rejects.toThrow('mine');
+    await expect(wrap().get('/api/me', { adapter: () => Promise.reject(null) })).rejects.toBe(null);
+  });
+
+  it('may be replaced as the default later, as test doubles do', async () => {
+    const api = wrap();
+    const adapter = answering([401, 200]);
+    api.defaults.adapter = adapter;
+    expect((await api.get('/api/me')).data).toEqual({ own: true });
+    expect(adapter).toHaveBeenCalledTimes(2);
+  });
+
+  it('stays wrapped when the interceptors are cleared', async () => {
+    const api = wrap();
+    api.interceptors.request.clear();
+    expect((await api.get('/api/me')).status).toBe(200);
+    expect(session.refreshes).toBe(1);
+  });
+
+  it('fails as in axios when it is unknown, and when there is no network', async () => {
+    const unknown = await failureOf(wrap().get('/api/me', { adapter: 'smoke' as never }));
+    expect(String(unknown)).toContain("Unknown adapter 'smoke'");
+    await server.close();
+    await tokens.set({ access_token: 'x' } as TokenResponse);
+    const error = await failureOf(wrap().get('/api/me'));
+    const bare = await failureOf(axios.get(`${server.origin}/api/me`));
+    expect(axios.isAxiosError(error)).toBe(true);
+    expect([error.name, error.code]).toEqual([bare.name, bare.code]);
+    expect(error.config.headers.get('authorization')).toBe(undefined);
+  });
+});
+
+describe('§5.8 What a request may ask for', () => {
+  it('a `validateStatus` that accepts 401', async () => {
+    const api = wrap({ validateStatus: () => true });
+    expect((await api.get('/api/me')).status).toBe(200);
+    const refused = wrap({ validateStatus: null }, { isRefused: () => false });
+    server.expireAccessTokens();
+    expect((await refused.get('/api/me')).status).toBe(401);
+  });
+
+  it.each([
+    ['AxiosHeaders', () => new AxiosHeaders({ 'X-Own': 'kept' })],
+    ['plain ones', () => ({ 'X-Own': 'kept' })],
+  ])('headers: %s', async (_, headers) => {
+    const given = headers();
+    await wrap().get('/api/me', { headers: given });
+    const sent = server.log.filter(({ kind }) => kind === 'request');
+    expect(sent.map((each) => each.headers['x-own'])).toEqual(['kept', 'kept']);
+    expect(Object.keys(given)).toEqual(['X-Own']);
+  });
+
+  it('another `baseURL`: of another origin it goes out untouched', async () => {
+    const foreign = await startAuthorizationServer();
+    const api = wrap();
+    const config = { validateStatus: null };
+    const other = await api.get('/api/me', { ...config, baseURL: foreign.origin });
+    expect(other.status).toBe(401);
+    expect(foreign.log[0]!.headers.authorization).toBe(undefined);
+    expect(session.refreshes).toBe(0);
+    const same = await api.get('me', { ...config, baseURL: `${server.origin}/api` });
+    expect(same.data).toMatchObject({ path: '/api/me' });
+    await foreign.close();
+  });
+
+  it('`params`, which `skip` is told of', async () => {
+    const skip = vi.fn(() => false);
+    await wrap({ params: { a: 1 } }, { skip }).get('/api/me', { params: { b: ['x', 'y'] } });
+    const { path } = server.log.find(({ kind }) => kind === 'request')!;
+    expect(path).toMatch(/a=1&b.*=x&b.*=y/);
+    expect(skip.mock.calls).toEqual([[{ url: server.origin + path, method: 'GET' }]]);
+  });
+
+  it.each(['http', 'fetch'] as const)('progress, up and down, by %s', async (adapter) => {
+    const [up, down] = [vi.fn(), vi.fn()];
+    const { data } = await wrap({ adapter }).post('/api/me', 'x'.repeat(50_000), {
+      onUploadProgress: ({ loaded }) => up(loaded),
+      onDownloadProgress: ({ loaded }) => down(loaded),
+    });
+    expect(data).toMatchObject({ bytes: 50_000 });
+    await vi.waitFor(() => expect(up).toHaveBeenLastCalledWith(50_000));
+    expect(down.mock.lastCall![0]).toBeGreaterThan(50_000);
+  });
+
+  it('an ArrayBuffer, and a body that is one', async () => {
+    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    const { data } = await wrap().put('/api/me', bytes, { responseType: 'arraybuffer' });
+    const echo = JSON.parse(Buffer.from(data).toString()) as { body: string };
+    expect(echo.body).toBe(Buffer.from(bytes).toString('latin1'));
+    expect(server.paths()).toHaveLength(2);
+  });
+});
+
+describe('§5.3 A body that is a stream', () => {
+  it.each([
+    ['a Node stream', () => Readable.from(['one', 'two'])],
+    [
+      'a form-data form with a stream in it',
+      () => {
+        const form = new FormDataPackage();
+        form.append('file', Readable.from(['one', 'two']), { filename: 'a.txt' });
+        return form;
+      },
+    ],
+    [
+      'such a form that says its length',
+      () => {
+        const form = new FormDataPackage();
+        form.append('file', Readable.from(['onetwo']), { filename: 'a.txt', knownLength: 6 });
+        return form;
+      },
+    ],
+  ])(
+    '%s: is never sent again; the session is refreshed and the caller gets the 401',
+    async (_, body) => {
+      const api = wrap();
+      const error = await failureOf(api.post('/api/me', body()));
+      expect(error).toMatchObject({ response: { status: 401, data: { error: 'invalid_token' } } });
+      expect(server.paths()).toEqual(['/api/me']);
+      expect(session).toMatchObject({ alive: true, refreshes: 1 });
+      const { data } = await api.post('/api/me', body());
+      expect(data.body).toContain('onetwo');
+    },
+  );
+
+  it('a form-data form that is in memory is replayed whole', async () => {
+    const form = new FormDataPackage();
+    form.append('name', 'Ada');
+    form.append('photo', Buffer.from('PNG'), { filename: 'ada.png', contentType: 'image/png' });
+    const { data } = await wrap().post('/api/me', form);
+    expect(data.type).toBe(`multipart/form-data; boundary=${form.getBoundary()}`);
+    const received = await new Response(data.body, {
+      headers: { 'content-type': data.type },
+    }).formData();
+    expect(received.get('name')).toBe('Ada');
+    expect(await (received.get('photo') as File).text()).toBe('PNG');
+    expect(server.paths()).toHaveLength(2);
+  });
+
+  it("and so is what axios' own postForm makes of an object", async () => {
+    const { data } = await wrap().postForm('/api/me', { name: 'Ada' });
+    expect(data.body).toContain('name="name"\r\n\r\nAda\r\n');
+    expect(server.paths()).toHaveLength(2);
+  });
+});
+
+describe("§5.4 An answer as a stream: `responseType: 'stream'`", () => {
+  it.each(['http', 'fetch'] as const)('%s: of the replay, is whole', async (adapter) => {
+    const { data } = await wrap({ adapter }).get('/api/me?pad=9', { responseType: 'stream' });
+    expect(JSON.parse(await text(data))).toMatchObject({ path: '/api/me' });
+  });
+
+  it.each(['http', 'fetch'] as const)(
+    '%s: of a refusal that is the answer, is whole',
+    async (adapter) => {
+      for (const pad of [0, 50_000, 500_000]) {
+        server.expireAccessTokens();
+        const error = await failureOf(
+          wrap({ adapter }).post(`/api/me?pad=${pad}`, streamFor(adapter), {
+            responseType: 'stream',
+          }),
+        );
+        expect(error.response.status).toBe(401);
+        const body = JSON.parse(await text(error.response.data)) as { pad?: string };
+        expect(body.pad?.length ?? 0).toBe(pad);
+      }
+    },
+  );
+
+  it('compressed, is whole too', async () => {
+    const { createServer } = await import('node:http');
+    const { gzipSync } = await import('node:zlib');
+    const zipped = createServer((_, response) => {
+      response.writeHead(401, { 'content-encoding': 'gzip' });
+      response.end(gzipSync('refused'));
+    });
+    await new Promise<void>((resolve) => void zipped.listen(0, '127.0.0.1', resolve));
+    const baseURL = `http://127.0.0.1:${(zipped.address() as { port: number }).port}`;
+    const api = wrap({ baseURL });
+    const data = Readable.from(['one']);
+    const error = await failureOf(api.post('/', data, { responseType: 'stream' }));
+    expect(await text(error.response.data)).toBe('refused');
+    zipped.close();
+  });
+
+  it('in the error of a refresh that failed, is whole', async () => {
+    server.scriptRefreshes(400);
+    const error = await failureOf(wrap().get('/api/me', { responseType: 'stream' }));
+    expect(error.code).toBe('SESSION_EXPIRED');
+    expect(JSON.parse(await text(error.response.data))).toEqual({ error: 'invalid_token' });
+  });
+
+  it('of a refusal that nobody reads, leaves its connection to the refresh and the replay', async () => {
+    const httpAgent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const bare = axios.create({ baseURL: server.origin, httpAgent });
+    tokens = createTokenSource<TokenResponse>({
+      token: (await tokens.get()).token,
+      refresh: async ({ token: { refresh_token } }) =>
+        (await bare.post('/token', new URLSearchParams({ refresh_token }))).data,
+      timeout: 2000,
+    });
+    const api = wrap({ httpAgent });
+    const { data } = await api.get('/api/me?pad=40000', { responseType: 'stream' });
+    expect(JSON.parse(await text(data))).toMatchObject({ path: '/api/me' });
+    expect(server.connections).toBe(1);
+    httpAgent.destroy();
+  });
+});
+
+describe('§5.5 An abort', () => {
+  it('by the legacy `cancelToken` is its own, before and while waiting', async () => {
+    const api = wrap();
+    const before = axios.CancelToken.source();
+    before.cancel('before');
+    await expect(api.get('/api/me', { cancelToken: before.token })).rejects.toMatchObject({
+      name: 'CanceledError',
+      message: 'before',
+    });
+    const release = server.holdRefreshes();
+    const { token, cancel } = axios.CancelToken.source();
+    const first = api.get('/api/first', { cancelToken: token });
+    await server.arrival('refresh');
+    const second = api.get('/api/second', {
+      cancelToken: token,
+      signal: new AbortController().signal,
+    });
+    await settled();
+    cancel('waiting');
+    for (const request of [first, second]) {
+      await expect(request).rejects.toMatchObject({ name: 'CanceledError', message: 'waiting' });
+    }
+    release();
+    await tokens.get();
+    expect(server.paths()).toEqual(['/api/first']);
+    expect(session).toMatchObject({ alive: true, refreshes: 1 });
+  });
+
+  it('may come by either of a `cancelToken` and a signal', async () => {
+    server.holdRefreshes();
+    const caller = new AbortController();
+    const cancelToken = axios.CancelToken.source().token;
+    const request = wrap().get('/api/me', { cancelToken, signal: caller.signal });
+    await server.arrival('refresh');
+    caller.abort();
+    await expect(request).rejects.toMatchObject({ name: 'CanceledError', message: 'canceled' });
+  });
+
+  it('leaves no listener of ours behind, on a signal or on a `cancelToken`', async () => {
+    const api = wrap();
+    const { signal } = new AbortController();
+    const { token } = axios.CancelToken.source();
+    await Promise.all([
+      api.get('/api/a', { signal }),
+      api.get('/api/b', { signal, cancelToken: token }),
+    ]);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    expect((token as unknown as { _listeners?: [] })._listeners ?? []).toEqual([]);
+  });
+});
+
+describe('The instance', () => {
+  it('is returned itself, and is called in any way', async () => {
+    const instance = axios.create({ baseURL: server.origin });
+    const api = withTokenRefresh(instance, tokens);
+    expect(api).toBe(instance);
+    expect((await api('/api/me')).status).toBe(200);
+    expect((await api({ url: '/api/me', method: 'POST' })).status).toBe(200);
+    expect((await api.head('/api/me')).status).toBe(200);
+    expect(session.refreshes).toBe(1);
+  });
+
+  it('makes children that do the same, once, with their own settings', async () => {
+    const child = wrap().create({ headers: { 'x-child': '1' } });
+    const grandchild = child.create({ baseURL: `${server.origin}/api` });
+    const release = server.holdRefreshes();
+    const requests = [child.get('/api/child'), grandchild.get('grandchild', { adapter: 'fetch' })];
+    await server.arrival('refresh');
+    release();
+    for (const { status } of await Promise.all(requests)) expect(status).toBe(200);
+    expect(session.refreshes).toBe(1);
+    expect(server.paths().sort()).toEqual([
+      '/api/child',
+      '/api/child',
+      '/api/grandchild',
+      '/api/grandchild',
+    ]);
+    for (const { headers, kind } of server.log) {
+      if (kind === 'request') expect(headers['x-child']).toBe('1');
+    }
+  });
+
+  it('may be the default one', async () => {
+    // Of another copy of axios, which is not used elsewhere.
+    const { adapter } = axios17.defaults;
+    const api = withTokenRefresh(axios17, tokens, { allowedOrigins: [server.origin] });
+    expect((await api.get(`${server.origin}/api/me`)).status).toBe(200);
+    expect((await axios17.create().get(`${server.origin}/api/me`)).status).toBe(200);
+    expect(session.refreshes).toBe(1);
+    axios17.defaults.adapter = adapter!;
+  });
+
+  it('cannot be wrapped twice, nor can its children: they are wrapped', () => {
+    const api = wrap();
+    for (const again of [api, api.create()]) {
+      expect(() => withTokenRefresh(again, tokens)).toThrow(TypeError);
+      expect(() => withTokenRefresh(again, tokens)).toThrow(
+        '"instance" must be an axios instance that is not wrapped yet',
+      );
+    }
+  });
+
+  it.each([
+    [undefined, /^"instance" must be an axios instance/],
+    [{}, /^"instance" must be an axios instance/],
+    [() => {}, /^"instance" must be an axios instance/],
+    [axios.create({ baseURL: '/api' }), /^"allowedOrigins" must be an array of origins/],
+    [axios.create(), /^"allowedOrigins" must be an array of origins/],
+  ])('%s is a TypeError', (instance, message) => {
+    expect(() => withTokenRefresh(instance as never, tokens)).toThrow(TypeError);
+    expect(() => withTokenRefresh(instance as never, tokens)).toThrow(message);
+  });
+
+  it('is not changed when an option is wrong', async () => {
+    const instance = axios.create({ baseURL: server.origin });
+    expect(() => withTokenRefresh(instance, tokens, { skip: 1 as never })).toThrow(TypeError);
+    expect(() => withTokenRefresh(instance, tokens)).not.toThrow();
+  });
+
+  it.each(['/api/me', 'api/me', '//[', 'http://'])(
+    'rejects as axios does for %j without a base URL',
+    async (url) => {
+      const allowedOrigins = [server.origin];
+      const api = withTokenRefresh(axios.create(), tokens, { allowedOrigins });
+      const [ours, bare] = await Promise.all([failureOf(api.get(url)), failureOf(axios.get(url))]);
+      expect([ours.name, ours.code, ours.message]).toEqual([bare.name, bare.code, bare.message]);
+    },
+  );
+});
+
+function streamFor(adapter: 'http' | 'fetch') {
+  const body = Readable.from([Buffer.from('one')]);
+  return adapter === 'http' ? body : Readable.toWeb(body);
+}
