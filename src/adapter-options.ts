@@ -1,5 +1,5 @@
 import { check } from './check.ts';
-import { ANY, readOptions } from './options.ts';
+import { readOptions } from './options.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** What `skip` is told of a request. */
@@ -48,50 +48,31 @@ export function readAdapterOptions<
   given: AdapterOptions<Token, Headers, Response>,
   baseUrl?: string | URL,
 ) {
-  const methods = [tokens?.get, tokens?.renew, tokens?.isRefreshSignal];
-  if (!methods.every((method) => typeof method === 'function')) {
-    // Not by `check`, which would print a token that was given instead.
-    throw new TypeError('"tokens" must be a token source, as createTokenSource makes it');
-  }
-  const { allowedOrigins, ...options } = readOptions<
-    typeof given,
-    'authorize' | 'isRefused' | 'skip'
-  >(given, {
-    allowedOrigins: ANY,
-    authorize: [bearer],
-    isRefused: [({ status }: Response) => status === 401],
-    skip: [() => false],
+  // Not by `check`, which would print a token that was given instead.
+  if (!tokens?.isRefreshSignal) throw new TypeError('"tokens" must be a token source');
+  const { allowedOrigins, ...options } = readOptions(given, {
+    allowedOrigins: undefined,
+    authorize: bearer,
+    isRefused: ({ status }: Response): boolean | PromiseLike<boolean> => status === 401,
+    skip: () => false,
   });
-  return { ...options, origins: readOrigins(allowedOrigins, baseUrl) };
+  const own = [baseUrl, globalThis.location?.href].map(originOf).filter(isOrigin);
+  const origins = allowedOrigins ?? own;
+  const wanted = 'an array of origins such as "https://api.example.com", who may receive the token';
+  const isList = Array.isArray(origins) && origins.length > 0 && origins.every(isOrigin);
+  check('allowedOrigins', allowedOrigins, wanted, isList);
+  return { ...options, origins: origins.map(originOf) };
 }
 
-function readOrigins(
-  allowed: readonly (string | URL)[] | undefined,
-  baseUrl?: string | URL,
-): Set<string> {
-  const own = [baseUrl, globalThis.location?.href].map((url) => originOf(url)).filter(Boolean);
-  const origins = allowed ?? own;
-  const wanted = 'an array of origins, who may receive the token';
-  check('allowedOrigins', allowed, wanted, Array.isArray(origins) && origins.length > 0);
-  return new Set(
-    origins.map((given, index) => {
-      const origin = originOf(given)!;
-      const isOrigin = origin !== undefined && parseUrl(given)!.href === `${origin}/`;
-      const example = 'an origin such as "https://api.example.com"';
-      check(`allowedOrigins[${index}]`, given, example, isOrigin);
-      return origin;
-    }),
-  );
-}
+type Url = string | URL | undefined;
 
-/** What a URL is the same origin with; nothing for `data:`, `about:` and what is no URL. */
-function originOf(url: string | URL | undefined): string | undefined {
-  const origin = parseUrl(url)?.origin;
-  return origin === 'null' ? undefined : origin;
-}
+const originOf = (url: Url) => parseUrl(url)?.origin;
+
+/** Whether nothing follows the origin. What has none, as `data:` and `about:`, is none. */
+const isOrigin = (url: Url) => parseUrl(url)?.href === `${originOf(url)}/`;
 
 /** `undefined` for what is no URL, or a relative one without a base. */
-export function parseUrl(url: string | URL | undefined, base?: string): URL | undefined {
+export function parseUrl(url: Url, base?: string): URL | undefined {
   try {
     return new URL(url!, base);
   } catch {
@@ -101,13 +82,11 @@ export function parseUrl(url: string | URL | undefined, base?: string): URL | un
 
 /** RFC 6750 §2.1. A header takes no line break, and ASCII is all that a bearer token may be. */
 function bearer(headers: HeaderSetter, token: unknown): void {
-  const { accessToken, access_token } = Object(token) as Record<string, unknown>;
-  const value = typeof token === 'string' ? token : (accessToken ?? access_token);
-  if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) {
+  const { accessToken, access_token = accessToken ?? token } = Object(token);
+  if (typeof access_token !== 'string' || !/^[!-~]+$/.test(access_token)) {
     throw new TypeError(
-      'a token must be visible ASCII, or have such an "accessToken" or "access_token"; ' +
-        'for any other, give "authorize"',
+      'a token must be visible ASCII, or have an "access_token" that is; for any other, give "authorize"',
     );
   }
-  headers.set('authorization', `Bearer ${value}`);
+  headers.set('authorization', `Bearer ${access_token}`);
 }

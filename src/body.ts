@@ -3,29 +3,25 @@ export const DRAIN_LIMIT = 64 * 1024;
 
 /** A body that is read as it is sent, and only once: of the web, of Node, or an async iterable. */
 export function isStream(body: unknown): boolean {
-  return (
-    typeof body === 'object' &&
-    body !== null &&
-    ('getReader' in body || 'pipe' in body || Symbol.asyncIterator in body)
-  );
+  const { getReader, pipe, [Symbol.asyncIterator]: iterate } = Object(body);
+  return !!(getReader || pipe || iterate);
 }
 
-/** Reads a stream that nobody may want, up to the limit. @returns Aborts it. */
-export function drain(stream: ReadableStream<Uint8Array>): AbortController {
-  const enough = new AbortController();
+/** Reads a stream that nobody may want, up to the limit. @returns Cancels it. */
+export function drain(stream: ReadableStream<Uint8Array>): ReadableStreamDefaultReader {
+  const reader = stream.getReader();
   let size = 0;
-  const sink = new WritableStream<Uint8Array>({
-    write({ byteLength }) {
-      size += byteLength;
-      if (size > DRAIN_LIMIT) enough.abort();
-    },
-  });
+  const read = async (): Promise<unknown> => {
+    const { done, value } = await reader.read();
+    size += value?.length ?? 0;
+    return done || (size > DRAIN_LIMIT ? reader.cancel() : read());
+  };
   // When it breaks off, there is no connection to free.
-  stream.pipeTo(sink, enough).catch(() => {});
-  return enough;
+  read().catch(() => {});
+  return reader;
 }
 
 /** Lets go of a stream that nobody will read. */
-export function discard(stream: ReadableStream | null | undefined): void {
+export function discard(stream: { cancel?(): Promise<void> } | null | undefined): void {
   stream?.cancel?.().catch(() => {});
 }

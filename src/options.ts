@@ -1,40 +1,35 @@
 import { check } from './check.ts';
 
-/** An option's default, and what it must be: in words, and as a test. A function, if nothing is said. */
-export type Rule = readonly [byDefault?: unknown, wanted?: string, holds?: (given: any) => boolean];
-
-/** The rule of an option that is checked elsewhere, or not at all. */
-export const ANY: Rule = [undefined, '', () => true];
-
-/** The rule of a callback that need not be given. */
-export const CALLBACK: Rule = [
-  undefined,
-  'a function',
-  (given) => given === undefined || typeof given === 'function',
-];
-
 /**
- * Reads options once: each with its default, each checked. An unknown one is an error, since a
- * misspelt one would be ignored in silence.
+ * Reads options once, each with its default. One that has a default must be of its type, and a number
+ * not negative. An unknown one is an error, since a misspelt one would be ignored in silence.
  *
  * @param within The option that these are part of, if they are.
  * @throws {TypeError} When one of them is not what it must be.
  */
-export function readOptions<Options extends object, WithDefault extends keyof Options = never>(
-  given: Options,
-  rules: { [Name in keyof Options]-?: Rule },
-  within?: string,
-): Options & { [Name in WithDefault]-?: Exclude<Options[Name], undefined> } {
+export function readOptions<
+  Options extends object,
+  Defaults extends { [Name in keyof Options]-?: Options[Name] | undefined },
+>(given: Options, defaults: Defaults, within?: string): Read<Options, Defaults> {
   check(within ?? 'options', given, 'an object', Object(given) === given);
   const pathOf = (name: string) => (within ? `${within}.${name}` : name);
-  for (const name of Object.keys(given)) {
-    if (!(name in rules)) throw new TypeError(`"${pathOf(name)}" is not one of the options`);
+  for (const name in given) {
+    if (!(name in defaults)) throw new TypeError(`"${pathOf(name)}" is not one of the options`);
   }
-  const read: Record<string, unknown> = {};
-  for (const [name, [byDefault, wanted, holds]] of Object.entries<Rule>(rules)) {
+  const options: Record<string, unknown> = {};
+  for (const [name, byDefault] of Object.entries(defaults)) {
     const { [name]: value = byDefault } = given as Record<string, unknown>;
-    check(pathOf(name), value, wanted, holds?.(value));
-    read[name] = value;
+    const type = typeof byDefault;
+    const isOfType = typeof value === type && (type !== 'number' || (value as number) >= 0);
+    const wanted = `a ${type}${type === 'number' ? ' from 0' : ''}`;
+    check(pathOf(name), value, wanted, byDefault === undefined || isOfType);
+    options[name] = value;
   }
-  return read as ReturnType<typeof readOptions<Options, WithDefault>>;
+  return options as never;
 }
+
+type Read<Options, Defaults extends { [Name in keyof Options]-?: unknown }> = {
+  [Name in keyof Options]-?: Defaults[Name] extends undefined
+    ? Options[Name]
+    : Exclude<Options[Name], undefined>;
+};

@@ -16,14 +16,6 @@ export type TokenRefreshErrorCode =
   | 'REFRESH_TIMEOUT'
   | 'REFRESH_LIMIT';
 
-export interface TokenRefreshErrorOptions {
-  code: TokenRefreshErrorCode;
-  /** What `refresh` threw, as it was. */
-  cause?: unknown;
-  /** The HTTP response that tells more, in the client's own type. */
-  response?: unknown;
-}
-
 /** The base of every error about a token that cannot be had. Its message never holds a secret. */
 export class TokenRefreshError extends Error {
   override readonly name: string = 'TokenRefreshError';
@@ -34,8 +26,9 @@ export class TokenRefreshError extends Error {
    */
   declare readonly response: unknown;
 
-  constructor(message: string, { code, cause, response }: TokenRefreshErrorOptions) {
-    super(message, cause === undefined ? undefined : { cause });
+  /** @param cause What `refresh` threw, as it was. */
+  constructor(message: string, code: TokenRefreshErrorCode, cause?: unknown, response?: unknown) {
+    super(message, { cause });
     this.code = code;
     Object.defineProperty(this, 'response', { value: response });
   }
@@ -45,12 +38,8 @@ export class TokenRefreshError extends Error {
    * stay, `response` is the request's own refused one. For adapters.
    */
   withResponse(response: unknown): this {
-    const { code, cause } = this;
-    const Class = this.constructor as new (
-      message: string,
-      options: TokenRefreshErrorOptions,
-    ) => this;
-    return new Class(this.message, { code, cause, response });
+    const Class = this.constructor as typeof TokenRefreshError;
+    return new Class(this.message, this.code, this.cause, response) as this;
   }
 }
 

@@ -6,8 +6,8 @@ export interface TokenResponse {
   refresh_token?: string;
 }
 
-export function isTokenResponse(token: unknown): token is TokenResponse {
-  return typeof (token as Partial<TokenResponse> | null | undefined)?.access_token === 'string';
+function isTokenResponse(token: unknown): token is TokenResponse {
+  return typeof Object(token).access_token === 'string';
 }
 
 /**
@@ -18,16 +18,15 @@ export function isTokenResponse(token: unknown): token is TokenResponse {
  *   with status 200.
  */
 export function succeed<Token>(previous: Token | undefined, next: Token): Token {
-  if ((previous != null && next == null) || (isTokenResponse(previous) && !isTokenResponse(next))) {
-    throw new TypeError('"refresh" must return a token like the one it was given');
+  if (!isTokenResponse(previous)) {
+    if (previous == null || next != null) return next;
+  } else if (isTokenResponse(next)) {
+    return { ...next, refresh_token: next.refresh_token ?? previous.refresh_token };
   }
-  return isTokenResponse(previous) && isTokenResponse(next) && next.refresh_token == null
-    ? { ...next, refresh_token: previous.refresh_token }
-    : next;
+  throw new TypeError('"refresh" must return a token like its own');
 }
 
 /** When a token response expires, in epoch milliseconds; `undefined` for any other token. */
 export function expiryOf(token: unknown, receivedAt: number): number | undefined {
-  const seconds = isTokenResponse(token) ? Number(token.expires_in ?? Number.NaN) : Number.NaN;
-  return Number.isFinite(seconds) ? receivedAt + seconds * 1000 : undefined;
+  return (isTokenResponse(token) && receivedAt + Number(token.expires_in) * 1000) || undefined;
 }

@@ -1,5 +1,7 @@
-import { ANY, CALLBACK, readOptions, type Rule } from './options.ts';
+import { check } from './check.ts';
+import { readOptions } from './options.ts';
 import { isFinalFailure } from './refresh-failure.ts';
+import { expiryOf } from './token-response.ts';
 import type { SessionExpiredError } from './token-refresh-error.ts';
 
 /** What `refresh` is given. `Held` is the token, or `undefined` in a source that may have none yet. */
@@ -43,10 +45,12 @@ export interface RetryOptions {
   randomize?: boolean | undefined;
 }
 
-/** No more than `count` refreshes begin within `window` milliseconds. */
+/** No more than `count` refreshes of a session begin within `window` milliseconds. */
 export interface RefreshLimit {
-  count: number;
-  window: number;
+  /** @default 10 */
+  count?: number | undefined;
+  /** @default 30000 */
+  window?: number | undefined;
 }
 
 export interface TokenSourceOptions<Token, Held = Token | undefined> {
@@ -105,61 +109,51 @@ export interface TokenSourceOptions<Token, Held = Token | undefined> {
 /** The longest delay of a timer: a longer one fires at once. */
 const LONGEST = 2_147_483_647;
 
-const isDuration = (given: unknown) => typeof given === 'number' && given >= 0 && given <= LONGEST;
-const isTime = (given: unknown) => isDuration(given) || given === Infinity;
-const isCount = (given: number) => Number.isInteger(given) && given > 0;
-const isPositive = (given: number) => isDuration(given) && given > 0;
-const DURATION = 'a number of milliseconds from 0';
-const POSITIVE = 'a positive number of milliseconds';
-
 /** The options with their defaults. @throws {TypeError} When one of them is not what it must be. */
 export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) {
-  const options = readOptions<
-    TokenSourceOptions<Token>,
-    'refreshAhead' | 'timeout' | 'isFinal' | 'refreshLimit'
-  >(given, {
-    refresh: [],
-    token: ANY,
-    expiresAt: CALLBACK,
-    refreshAhead: [0, DURATION, isDuration],
-    timeout: [30_000, POSITIVE, isPositive],
-    retry: ANY,
-    isFinal: [isFinalFailure],
-    refreshLimit: [
-      { count: 10, window: 30_000 },
-      '{ count, window } or false',
-      (limit) => limit === false || Object(limit) === limit,
-    ],
-    onSessionExpired: CALLBACK,
-    onRefresh: CALLBACK,
+  const options = readOptions(given, {
+    refresh: undefined,
+    token: undefined,
+    expiresAt: expiryOf as (token: Token) => number | undefined,
+    refreshAhead: 0,
+    timeout: undefined,
+    retry: undefined,
+    isFinal: isFinalFailure,
+    refreshLimit: undefined,
+    onSessionExpired: () => {},
+    onRefresh: () => {},
   });
-  const { retry = {}, refreshLimit } = options;
-  if (refreshLimit) {
-    const count: Rule = [undefined, 'a positive integer', isCount];
-    const window: Rule = [undefined, POSITIVE, isPositive];
-    readOptions(refreshLimit, { count, window }, 'refreshLimit');
-  }
-  return { ...options, retry: readRetryOptions(retry) };
+  const { refresh, expiresAt, timeout = 30_000, retry = {}, refreshLimit = {} } = options;
+  check('refresh', refresh);
+  const isTimeout = typeof timeout === 'number' && timeout > 0 && timeout <= LONGEST;
+  check('timeout', timeout, 'a positive number of milliseconds', isTimeout);
+  return {
+    ...options,
+    expiresAt: expiresAt as typeof expiryOf,
+    timeout,
+    retry: readRetryOptions(retry),
+    refreshLimit: readOptions(
+      refreshLimit || { count: 0 },
+      { count: 10, window: 30_000 },
+      'refreshLimit',
+    ),
+  };
 }
 
 function readRetryOptions(given: RetryOptions) {
-  const retry = readOptions<RetryOptions, Exclude<keyof RetryOptions, 'maxTimeout'>>(
+  const retry = readOptions(
     given,
     {
-      retries: [
-        3,
-        'an integer from 0',
-        (retries) => retries === 0 || retries === Infinity || isCount(retries),
-      ],
-      factor: [2, 'a positive number', (factor) => Number.isFinite(factor) && factor > 0],
-      minTimeout: [500, DURATION, isDuration],
-      maxTimeout: [undefined, DURATION, (time) => time === undefined || isTime(time)],
-      maxRetryTime: [Infinity, DURATION, isTime],
-      randomize: [true, 'a boolean', (randomize) => typeof randomize === 'boolean'],
+      retries: 3,
+      factor: 2,
+      minTimeout: 500,
+      maxTimeout: 5000,
+      maxRetryTime: Infinity,
+      randomize: true,
     },
     'retry',
   );
-  const { minTimeout, maxTimeout = Math.max(5000, minTimeout) } = retry;
   // p-retry 7 and 8 fire at once what waits longer than a timer can.
-  return { ...retry, maxTimeout: Math.min(maxTimeout, LONGEST) };
+  retry.maxTimeout = Math.min(Math.max(retry.maxTimeout, retry.minTimeout), LONGEST);
+  return retry;
 }

@@ -1,15 +1,10 @@
-import { check } from './check.ts';
 import { Credential } from './credential.ts';
 import { FlightGroup } from './flight-group.ts';
-import { responseOf, statusOf } from './refresh-failure.ts';
-import { Refresh, SENT_THROUGH_CLIENT } from './refresh.ts';
-import { Session, timesOf, UNKNOWN, type Holding } from './session.ts';
-import { RefreshFailedError } from './token-refresh-error.ts';
-import {
-  readTokenSourceOptions,
-  type RefreshLimit,
-  type TokenSourceOptions,
-} from './token-source-options.ts';
+import { readFailure } from './refresh-failure.ts';
+import { Refresh } from './refresh.ts';
+import { schedule, type Session } from './session.ts';
+import { RefreshFailedError, SessionExpiredError } from './token-refresh-error.ts';
+import { readTokenSourceOptions, type TokenSourceOptions } from './token-source-options.ts';
 
 interface Waiting {
   /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
@@ -81,192 +76,142 @@ export function createTokenSource<Token>(
   options: TokenSourceOptions<Token, Token> & { token: Token & {} },
 ): TokenSource<Token>;
 export function createTokenSource<Token>(options: TokenSourceOptions<Token>): TokenSource<Token>;
-export function createTokenSource<Token>(options: TokenSourceOptions<Token>): TokenSource<Token> {
-  return new Source(options);
-}
-
-class Source<Token> implements TokenSource<Token> {
-  readonly #options: Omit<ReturnType<typeof readTokenSourceOptions<Token>>, 'token'>;
-  /** One flight per session, so that a new session never waits for an old one's refresh. */
-  readonly #flights: FlightGroup<Session<Token>, Credential<Token>>;
+export function createTokenSource<Token>(given: TokenSourceOptions<Token>): TokenSource<Token> {
+  // The token is not kept with the options, where it would outlive its session.
+  const { token: first, ...options } = readTokenSourceOptions(given);
+  const { refreshLimit, onRefresh, onSessionExpired } = options;
   /** The session of every credential given out. */
-  readonly #sessions = new WeakMap<Credential<Token>, Session<Token>>();
+  const sessions = new WeakMap<Credential<Token>, Session<Token>>();
+  /** One flight per session, so that a new session never waits for an old one's refresh. */
+  const flights = new FlightGroup<Session<Token>, Credential<Token>>({
+    onLand: ({ key, ...landing }) => onRefresh({ ...landing, attempts: key.refresh!.attempts }),
+  });
+  let generation = 0;
   /** The only one that is not over, or the last one. */
-  #session = new Session<Token>();
-  #generation = 0;
+  let session: Session<Token> = { begun: [] };
 
-  constructor(given: TokenSourceOptions<Token>) {
-    // The token is not kept with the options, where it would outlive its session.
-    const { token, ...options } = readTokenSourceOptions(given);
-    this.#options = options;
-    const { onRefresh } = options;
-    this.#flights = new FlightGroup({
-      onLand:
-        onRefresh &&
-        (({ key: { refresh }, status, duration, callers }) =>
-          onRefresh({ status, duration, callers, attempts: refresh!.attempts })),
-    });
-    if (token != null) this.#session.holding = this.#hold(this.#session, token, 0);
-  }
+  const isRefreshing = () => flights.has(session);
 
-  get refreshing(): boolean {
-    return this.#flights.has(this.#session);
-  }
-
-  readonly isRefreshSignal = (signal: unknown): boolean =>
-    this.refreshing && signal === this.#session.refresh!.signal;
-
-  readonly get = async (options?: Waiting): Promise<Credential<Token>> => {
-    const signal = readSignal(options);
-    const session = this.#session;
-    const { holding, over } = session;
-    if (over) throw over;
-    if (holding?.problem) throw holding.problem;
-
-    const now = Date.now();
-    const needed = this.refreshing && !session.refresh!.ahead;
-    if (!holding || needed || now >= holding.expiresAt) return this.#next(session, signal);
-    if (now >= holding.aheadAt) this.#refreshAhead(session);
-    return holding.credential;
+  const hold = (owner: Session<Token>, token: Token) => {
+    const credential = new Credential(token, ++generation);
+    sessions.set(credential, owner);
+    Object.assign(owner, { credential, receivedAt: Date.now(), expiresAt: undefined });
   };
 
-  readonly renew = async (
-    credential: Credential<Token>,
-    options?: Waiting,
-  ): Promise<Credential<Token>> => {
-    const signal = readSignal(options);
-    const session = this.#sessions.get(credential);
-    if (!session) {
-      // Not by `check`, which would print a token that was given instead.
-      const given = typeof credential;
-      throw new TypeError(`"credential" must be one that this token source gave, got ${given}`);
-    }
-    if (session.over) throw session.over;
-    const isNewest = credential === session.holding!.credential;
-    return isNewest ? this.#next(session, signal) : this.get(options);
+  const begin = (token: Token) => {
+    const begun: Session<Token> = { begun: [] };
+    hold(begun, token);
+    schedule(begun, options);
+    session = begun;
   };
 
-  readonly set = async (token: Token): Promise<void> => {
-    const session = new Session<Token>();
-    session.holding = this.#hold(session, token, 0);
-    const previous = this.#session;
-    this.#session = session;
-    const message = '"set" has begun another session (a refresh returns its token instead)';
-    previous.end(message, { code: 'SESSION_REPLACED' });
+  /** Ends a session for everyone who waits, and for ever. */
+  const end = (
+    owner: Session<Token>,
+    ...reason: ConstructorParameters<typeof SessionExpiredError>
+  ) => {
+    if (owner.over) return;
+    owner.over = new SessionExpiredError(...reason);
+    owner.credential = undefined;
+    owner.refresh?.giveUp(owner.over);
   };
-
-  readonly clear = async (): Promise<void> => {
-    this.#session.end('signed out', { code: 'SIGNED_OUT' });
-  };
-
-  /** The credential that the running refresh gives, or else one that begins now. */
-  async #next(session: Session<Token>, signal: Waiting['signal']): Promise<Credential<Token>> {
-    if (this.refreshing) session.refresh!.ahead = false;
-    else if (!this.#admit(session)) throw limitError(this.#options.refreshLimit as RefreshLimit);
-
-    let flight;
-    try {
-      flight = this.#flights.run(session, () => this.#refresh(session, false), { signal });
-    } catch (cause) {
-      throw new TypeError(SENT_THROUGH_CLIENT, { cause });
-    }
-    const credential = await flight;
-    if (session.over) throw session.over;
-    return credential;
-  }
-
-  #refreshAhead(session: Session<Token>): void {
-    if (this.refreshing || !this.#admit(session)) return;
-    // A flight whose only caller has left: it runs on, and counts those who join it.
-    const nobody = new AbortController();
-    const flight = this.#flights.run(session, () => this.#refresh(session, true), nobody);
-    nobody.abort();
-    flight.catch(() => {});
-  }
-
-  /** Counts a refresh that is about to begin. False when there were too many. */
-  #admit(session: Session<Token>): boolean {
-    const { refreshLimit } = this.#options;
-    if (!refreshLimit) return true;
-    const now = performance.now();
-    session.begun = session.begun.filter((at) => now - at < refreshLimit.window);
-    return session.begun.length < refreshLimit.count && session.begun.push(now) > 0;
-  }
-
-  /** The task of a flight. */
-  async #refresh(session: Session<Token>, ahead: boolean): Promise<Credential<Token>> {
-    const { holding } = session;
-    const order = (session.refresh?.order ?? 0) + 1;
-    const refresh = new Refresh(this.#options, holding?.credential.token, order, ahead);
-    session.refresh = refresh;
-    try {
-      // A token may come after its refresh was given up. The server has rotated: it is not lost,
-      // unless the session is over or a refresh that began later has landed.
-      await refresh.run((token) => {
-        if (session.over || order <= (session.holding?.order ?? 0)) return;
-        session.holding = this.#hold(session, token, order);
-      });
-    } catch (error) {
-      if (session.over) throw session.over;
-      if (session.holding === holding) throw this.#failed(session, refresh, error);
-    }
-    return session.holding!.credential;
-  }
 
   /** What a failed refresh means, as an error for those who wait. */
-  #failed(session: Session<Token>, refresh: Refresh<Token>, error: unknown): unknown {
-    const { failure, final, ahead, attempts, signal } = refresh;
-    const { holding } = session;
-    // Ahead of time it costs nothing: again half-way to the expiry, or not before it if that is vain.
-    if (ahead && holding) {
-      holding.aheadAt = final ? Infinity : (Date.now() + holding.expiresAt) / 2;
+  const explain = (owner: Session<Token>, { failure, final, ahead }: Refresh, error: unknown) => {
+    const cause = failure ?? error;
+    const { status, response } = readFailure(cause);
+    const message = `refresh failed${status ? ` with status ${status}` : ''}`;
+    if (!final || ahead) {
+      return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
     }
-    if (signal.aborted) return error;
+    end(owner, `session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
+    // Nothing waits for the hook, and what it throws, now or later, is ignored.
+    (async () => onSessionExpired(owner.over!))().catch(() => {});
+    return owner.over;
+  };
 
-    const [status, response] = [statusOf(failure), responseOf(failure)];
-    const answer = status === undefined ? '' : ` with status ${status}`;
-    const details = { cause: failure, response };
-    if (final && !ahead) {
-      session.end(`the session has expired: its refresh was refused${answer}`, {
-        code: 'SESSION_EXPIRED',
-        ...details,
-      });
-      // Nothing waits for the hook, and what it throws, now or later, is ignored.
-      (async () => this.#options.onSessionExpired?.(session.over!))().catch(() => {});
-      return session.over;
+  /** Joins the refresh of the session, or begins one. */
+  const renew = async (ahead: boolean, signal?: AbortSignal | null): Promise<Credential<Token>> => {
+    const owner = session;
+    if (!isRefreshing()) {
+      const now = performance.now();
+      const { count, window } = refreshLimit;
+      if (now - owner.begun.at(count - 1)! < window) {
+        const message =
+          'more refreshes than "refreshLimit" allows: does the API refuse fresh tokens?';
+        throw new RefreshFailedError(message, 'REFRESH_LIMIT');
+      }
+      owner.begun = [now, ...owner.begun].slice(0, count);
+    } else if (!ahead) owner.refresh!.ahead = false;
+
+    const task = async () => {
+      const { credential } = owner;
+      const refresh = (owner.refresh = new Refresh(ahead));
+      try {
+        // A token may come after its refresh was given up. The server has rotated: it is not lost,
+        // unless the session is over or another one has landed.
+        await refresh.run<Token>(options, credential?.token, (token) => {
+          if (!owner.over && owner.credential === credential) hold(owner, token);
+        });
+      } catch (error) {
+        if (owner.over) throw owner.over;
+        if (owner.credential === credential) {
+          // Ahead of time it costs nothing.
+          owner.aheadAt = Infinity;
+          throw refresh.controller.signal.aborted ? error : explain(owner, refresh, error);
+        }
+      }
+      return owner.credential!;
+    };
+    const credential = await flights.run(owner, task, { signal });
+    if (owner.over) throw owner.over;
+    return credential;
+  };
+
+  const get = async (waiting?: Waiting): Promise<Credential<Token>> => {
+    const signal = waiting?.signal;
+    if (signal?.aborted) throw signal.reason;
+    const { credential, over, refresh } = session;
+    if (over) throw over;
+    if (credential && (!isRefreshing() || refresh!.ahead)) {
+      schedule(session, options);
+      const now = Date.now();
+      if (now < session.expiresAt!) {
+        if (now >= session.aheadAt! && !isRefreshing()) {
+          // A flight whose only caller leaves: it runs on, and counts those who join it.
+          const nobody = new AbortController();
+          renew(true, nobody.signal).catch(() => {});
+          nobody.abort();
+        }
+        return credential;
+      }
     }
-    const isOwnWait = failure instanceof TypeError && failure.message === SENT_THROUGH_CLIENT;
-    const hint = isOwnWait ? `; ${SENT_THROUGH_CLIENT}` : '';
-    const message = `refresh failed${answer} after ${attempts} attempt(s)${hint}`;
-    return new RefreshFailedError(message, { code: 'REFRESH_FAILED', ...details });
-  }
+    return renew(false, signal);
+  };
 
-  /** @throws What `expiresAt` throws for a token from outside; a refreshed one is kept all the same. */
-  #hold(session: Session<Token>, token: Token, order: number): Holding<Token> {
-    let times;
-    try {
-      times = timesOf(token, this.#options, order > 0);
-    } catch (problem) {
-      if (order === 0) throw problem;
-      times = { ...UNKNOWN, problem };
-    }
-    const credential = new Credential(token, ++this.#generation);
-    this.#sessions.set(credential, session);
-    return { credential, order, ...times };
-  }
-}
+  if (first != null) begin(first);
 
-/** @throws {TypeError} When it is no signal. @throws Its reason, when it has aborted. */
-function readSignal(options: Waiting | undefined): Waiting['signal'] {
-  const signal = options?.signal;
-  if (signal) {
-    check('signal', signal, 'an AbortSignal', typeof signal.addEventListener === 'function');
-    if (signal.aborted) throw signal.reason;
-  }
-  return signal;
-}
-
-function limitError({ count, window }: RefreshLimit): RefreshFailedError {
-  const message = `${count} refreshes began within ${window} ms ("refreshLimit"); does the API refuse fresh tokens?`;
-  return new RefreshFailedError(message, { code: 'REFRESH_LIMIT' });
+  return {
+    get,
+    async renew(credential, waiting) {
+      const owner = sessions.get(credential);
+      // Not by `check`, which would print a token that was given instead.
+      if (!owner) throw new TypeError('"credential" must be one that this token source gave');
+      if (owner.over) throw owner.over;
+      return credential === owner.credential ? renew(false, waiting?.signal) : get(waiting);
+    },
+    async set(token) {
+      const previous = session;
+      begin(token);
+      const message = '"set" has begun another session (a refresh returns its token instead)';
+      end(previous, message, 'SESSION_REPLACED');
+    },
+    async clear() {
+      end(session, 'signed out', 'SIGNED_OUT');
+    },
+    get refreshing() {
+      return isRefreshing();
+    },
+    isRefreshSignal: (signal) => isRefreshing() && signal === session.refresh!.controller.signal,
+  };
 }

@@ -16,7 +16,14 @@ const MAY_IMPORT: Record<string, string[]> = {
   'refresh-failure.ts': [],
   'token-response.ts': [],
   'credential.ts': [],
-  'token-source-options.ts': ['check.ts', 'type token-refresh-error.ts'],
+  'options.ts': ['check.ts'],
+  'token-source-options.ts': [
+    'check.ts',
+    'options.ts',
+    'refresh-failure.ts',
+    'token-response.ts',
+    'type token-refresh-error.ts',
+  ],
   'refresh.ts': [
     'p-retry',
     'refresh-failure.ts',
@@ -26,14 +33,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'session.ts': [
     'check.ts',
-    'token-refresh-error.ts',
-    'token-response.ts',
     'type credential.ts',
     'type refresh.ts',
+    'type token-refresh-error.ts',
     'type token-source-options.ts',
   ],
   'token-source.ts': [
-    'check.ts',
     'credential.ts',
     'flight-group.ts',
     'refresh-failure.ts',
@@ -43,12 +48,28 @@ const MAY_IMPORT: Record<string, string[]> = {
     'token-source-options.ts',
   ],
 
-  'adapter-options.ts': ['check.ts', 'type token-source.ts'],
+  'body.ts': [],
+  'adapter-options.ts': ['check.ts', 'options.ts', 'type token-source.ts'],
+  'exchange.ts': ['type token-refresh-error.ts', 'type token-source.ts'],
   'adapters/fetch.ts': [
     'adapter-options.ts',
+    'body.ts',
     'check.ts',
-    'type credential.ts',
-    'type token-refresh-error.ts',
+    'exchange.ts',
+    'type token-source.ts',
+  ],
+  'adapters/axios.ts': [
+    'adapter-options.ts',
+    'body.ts',
+    'check.ts',
+    'exchange.ts',
+    'type token-source.ts',
+  ],
+  'adapters/ky.ts': [
+    'adapter-options.ts',
+    'adapters/fetch.ts',
+    'check.ts',
+    'exchange.ts',
     'type token-source.ts',
   ],
 

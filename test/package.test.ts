@@ -38,7 +38,7 @@ const JOB = `
   const api = withTokenRefresh(async (url, init) => new Response(init.headers.get('authorization')), tokens,
     { allowedOrigins: ['https://a.example'] });
   api('https://a.example/').then((response) => response.text()).then((text) => {
-    if (!(new SessionExpiredError('', { code: 'SIGNED_OUT' }) instanceof TokenRefreshError)) throw new Error('classes');
+    if (!(new SessionExpiredError('', 'SIGNED_OUT') instanceof TokenRefreshError)) throw new Error('classes');
     console.log(text, new FlightGroup().size);
   });
 `;
@@ -73,7 +73,7 @@ describe('The packed package', () => {
 
   it('exports what it lists, and each entry loads', async () => {
     const entries = Object.keys(manifest.exports).filter((path) => path !== './package.json');
-    expect(entries).toEqual(['.', './fetch']);
+    expect(entries).toEqual(['.', './fetch', './axios', './ky']);
     for (const entry of entries) {
       const name = entry.replace('.', 'oneflight');
       const code = `import('${name}').then((m) => console.log(Object.keys(m).length > 0 && require('${name}') !== undefined))`;
@@ -90,7 +90,8 @@ describe('The packed package', () => {
   it('satisfies attw', async () => {
     const { stdout } = await run(bin('attw'), [tarball, '--profile', 'node16', '--no-color']);
     // It exits with 1 on any problem; this is that it looked.
-    expect(stdout).toMatch(/node16 \(from CJS\) │ 🟢 \(CJS\) +│ 🟢 \(CJS\)/);
+    expect(stdout).toMatch(/node16 \(from CJS\)/);
+    expect(stdout.match(/🟢/g)?.length).toBeGreaterThanOrEqual(8);
   }, 60_000);
 });
 

@@ -86,7 +86,7 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
     const method = (config.method ?? 'get').toUpperCase();
     if (
       !url ||
-      !origins.has(url.origin) ||
+      !origins.includes(url.origin) ||
       tokens.isRefreshSignal(config.signal) ||
       skip({ url: url.href, method })
     ) {
@@ -196,12 +196,12 @@ function setAside(response: any): SetAside<any> {
   const { data } = response;
   if (typeof data?.tee === 'function') {
     const [kept, rest] = data.tee();
-    const draining = drain(rest);
+    const reader = drain(rest);
     response.data = kept;
     return {
       keep: () => response,
       release() {
-        draining.abort();
+        discard(reader);
         discard(kept);
       },
     };

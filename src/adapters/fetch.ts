@@ -48,11 +48,11 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
 
   const withToken = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = isRequest(input) ? input : undefined;
-    const url = parseUrl(isRequest(input) ? input.url : input, globalThis.location?.href);
+    const url = parseUrl(request?.url ?? (input as string | URL), globalThis.location?.href);
     const method = (init?.method ?? request?.method ?? 'GET').toUpperCase();
     if (
       !url ||
-      !origins.has(url.origin) ||
+      !origins.includes(url.origin) ||
       tokens.isRefreshSignal(init?.signal) ||
       skip({ url: url.href, method })
     ) {
@@ -94,14 +94,14 @@ function isRequest(input: RequestInfo | URL): input is Request {
 
 /** Unread, an answer pins its connection, which the refresh may need: so it is read, and a copy kept. */
 function setAside(response: Response): SetAside<Response> {
-  const isReadable = response.body?.pipeTo && !response.bodyUsed;
+  const isReadable = response.body?.getReader && !response.bodyUsed;
   const copy = isReadable ? response.clone() : response;
-  const draining = isReadable && drain(response.body!);
+  const reader = isReadable && drain(response.body!);
   return {
     keep: () => copy,
     // Both, or the connection stays open for the other.
     release() {
-      if (draining) draining.abort();
+      discard(reader || null);
       discard(copy.body);
     },
   };

@@ -87,7 +87,7 @@ void strings.set(5);
 createTokenSource<string>({ refresh: ({ token }) => token.toUpperCase() });
 
 // errors
-const error = new RefreshFailedError('', { code: 'REFRESH_FAILED' });
+const error = new RefreshFailedError('', 'REFRESH_FAILED');
 same<typeof error.code, TokenRefreshErrorCode>();
 same<typeof error.name, 'RefreshFailedError'>();
 
