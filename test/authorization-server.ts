@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gate, type Gate } from './gate.ts';
+import { listen } from './loopback.ts';
 
 /** A user's session at the server: one family of refresh tokens. */
 export interface ServerSession {
@@ -41,6 +41,10 @@ export interface ServerOptions {
   accessTokenTtl?: number;
   /** Milliseconds a refresh takes. @default 0 */
   refreshDelay?: number;
+  /** Milliseconds by which the answer to the nth request to the API, from 0, is held back. @default none */
+  staggered?: (n: number) => number;
+  /** What the API answers a good request with: JSON, or a response. @default What it was sent. */
+  api?: (request: { url: URL; method: string; type: string; body: string }) => unknown;
 }
 
 /**
@@ -54,7 +58,8 @@ export interface ServerOptions {
  * - `/redirect?to=…&status=…` redirects.
  */
 export async function startAuthorizationServer(options: ServerOptions = {}) {
-  const { accessTokenTtl = 3_600_000, refreshDelay = 0 } = options;
+  const { accessTokenTtl = 3_600_000, refreshDelay = 0, staggered } = options;
+  let apiRequests = 0;
   const accessTokens = new Map<string, { session: ServerSession; expiresAt: number }>();
   const refreshTokens = new Map<string, { session: ServerSession; used: boolean }>();
   const log: LogEntry[] = [];
@@ -103,11 +108,24 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     const known = accessTokens.get(request.headers.authorization?.replace('Bearer ', '') ?? '');
     const good = known?.session.alive && known.expiresAt > performance.now();
     if (known && !good) known.session.refusals++;
-    const delay = Number(url.searchParams.get('delay'));
+    const delay = staggered?.(apiRequests++) ?? Number(url.searchParams.get('delay'));
     if (delay) await sleep(delay);
     const pad = 'x'.repeat(Number(url.searchParams.get('pad')));
     if (!good) return answer(response, 401, { error: 'invalid_token', ...(pad && { pad }) });
     if (url.pathname === '/api/empty') return answer(response, 204);
+    if (options.api) {
+      const type = request.headers['content-type'] ?? '';
+      const given = await options.api({
+        url,
+        method: request.method!,
+        type,
+        body: body.toString(),
+      });
+      if (!(given instanceof Response)) return answer(response, 200, given);
+      response.writeHead(given.status, Object.fromEntries(given.headers));
+      response.end(await given.text());
+      return;
+    }
     answer(response, 200, {
       method: request.method,
       path: url.pathname,
@@ -149,14 +167,13 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     }
     return api(url, request, body, response);
   };
-  const server = createServer((request, response) => void handle(request, response));
-  server.on('connection', () => connections++);
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
+  const { server, origin, close } = await listen((request, response) => {
+    void handle(request, response);
   });
+  server.on('connection', () => connections++);
 
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin,
     log,
     /** How many TCP connections were ever opened. */
     get connections() {
@@ -197,12 +214,7 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     },
     /** The requests to the API: their path without the query, in the order they came. */
     paths: () => log.filter(({ kind }) => kind === 'request').map(({ path }) => path.split('?')[0]),
-    close(): Promise<void> {
-      return new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-    },
+    close,
   };
 }
 

@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events';
 import { Agent } from 'node:http';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import axios, { AxiosError, AxiosHeaders, type AxiosAdapter, type AxiosResponse } from 'axios';
 import axios17 from 'axios17';
 import FormDataPackage from 'form-data';
@@ -16,6 +17,7 @@ import {
   type TokenResponse,
 } from '../authorization-server.ts';
 import { settled } from '../gate.ts';
+import { listen } from '../loopback.ts';
 
 let server: AuthorizationServer;
 let session: ServerSession;
@@ -341,19 +343,15 @@ describe("§5.4 An answer as a stream: `responseType: 'stream'`", () => {
   );
 
   it('compressed, is whole too', async () => {
-    const { createServer } = await import('node:http');
-    const { gzipSync } = await import('node:zlib');
-    const zipped = createServer((_, response) => {
+    const { origin: baseURL, close } = await listen((_, response) => {
       response.writeHead(401, { 'content-encoding': 'gzip' });
       response.end(gzipSync('refused'));
     });
-    await new Promise<void>((resolve) => void zipped.listen(0, '127.0.0.1', resolve));
-    const baseURL = `http://127.0.0.1:${(zipped.address() as { port: number }).port}`;
     const api = wrap({ baseURL });
     const data = Readable.from(['one']);
     const error = await failureOf(api.post('/', data, { responseType: 'stream' }));
     expect(await text(error.response.data)).toBe('refused');
-    zipped.close();
+    await close();
   });
 
   it('in the error of a refresh that failed, is whole', async () => {

@@ -1,5 +1,4 @@
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { withTokenRefresh } from '../../src/adapters/fetch.ts';
@@ -11,6 +10,7 @@ import {
   type ServerSession,
 } from '../authorization-server.ts';
 import { gate } from '../gate.ts';
+import { listen } from '../loopback.ts';
 
 let server: AuthorizationServer;
 let session: ServerSession;
@@ -229,7 +229,7 @@ describe('§5.4 The unused 401 is released', () => {
     const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [origin.url] });
     expect(await (await client(origin.url)).text()).toBe('fine');
     await closed.promise;
-    origin.close();
+    await origin.close();
   });
 
   it('but not read without end, while a refresh takes its time', async () => {
@@ -255,13 +255,13 @@ describe('§5.4 The unused 401 is released', () => {
     const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [origin.url] });
     expect(await (await client(origin.url)).text()).toBe('fine');
     expect(written).toBeLessThan(2 ** 24);
-    origin.close();
+    await origin.close();
   });
 });
 
 /** A server that takes the token `second`, and refuses any other as the test says. */
 async function refusing(refuse: (response: ServerResponse) => void) {
-  const origin = createServer((request, response) => {
+  const { origin, close } = await listen((request, response) => {
     if (request.headers.authorization === 'Bearer second') {
       response.end('fine');
       return;
@@ -269,16 +269,7 @@ async function refusing(refuse: (response: ServerResponse) => void) {
     response.writeHead(401);
     refuse(response);
   });
-  await new Promise<void>((resolve) => {
-    origin.listen(0, '127.0.0.1', resolve);
-  });
-  return {
-    url: `http://127.0.0.1:${(origin.address() as AddressInfo).port}`,
-    close() {
-      origin.close();
-      origin.closeAllConnections();
-    },
-  };
+  return { url: origin, close };
 }
 
 function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
