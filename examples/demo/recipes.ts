@@ -1,5 +1,11 @@
+import axios from 'axios';
+import { createAuthRefresh } from 'axios-auth-refresh';
+import ky2 from 'ky';
+import ky1 from 'ky1';
 import { createTokenSource } from 'oneflight';
-import { withTokenRefresh } from 'oneflight/fetch';
+import { withTokenRefresh as withAxios } from 'oneflight/axios';
+import { withTokenRefresh as withFetch } from 'oneflight/fetch';
+import { withTokenRefresh as withKy } from 'oneflight/ky';
 import { refreshAt, type TokenResponse } from '../../test/authorization-server.ts';
 
 /** A client of the API at `origin`, signed in with `token`. */
@@ -71,12 +77,35 @@ export const flagAndQueue: Recipe = (origin, signedIn) => {
   };
 };
 
-/** oneflight, as in README. It is kept from knowing when its token expires, so that it meets the 401s too. */
-export const oneflight: Recipe = (origin, token) => {
-  const tokens = createTokenSource({
-    token,
-    refresh: refreshAt(origin),
-    expiresAt: () => undefined,
+/** axios-auth-refresh, set up as its README says. */
+export const axiosAuthRefresh: Recipe = (origin, signedIn) => {
+  let token = signedIn;
+  const api = axios.create({ responseType: 'text' });
+  createAuthRefresh(api as never, async (failed) => {
+    token = await refreshAt(origin)({ token });
+    failed.response.config.headers.Authorization = `Bearer ${token.access_token}`;
   });
-  return withTokenRefresh(fetch, tokens, { allowedOrigins: [origin] });
+  api.interceptors.request.use((request) => {
+    request.headers.Authorization = `Bearer ${token.access_token}`;
+    return request;
+  });
+  return async (url) => new Response((await api.get<string>(url)).data);
 };
+
+/** As in README. It is kept from knowing when its token expires, so that it meets the 401s too. */
+const source = (origin: string, token: TokenResponse) =>
+  createTokenSource({ token, refresh: refreshAt(origin), expiresAt: () => undefined });
+
+export const oneflightFetch: Recipe = (origin, token) =>
+  withFetch(fetch, source(origin, token), { allowedOrigins: [origin] });
+
+export const oneflightAxios: Recipe = (baseURL, token) => {
+  const api = withAxios(axios.create({ baseURL, responseType: 'text' }), source(baseURL, token));
+  return async (url) => new Response((await api.get<string>(url)).data);
+};
+
+export const oneflightKy1: Recipe = (origin, token) =>
+  withKy(ky1, source(origin, token), { allowedOrigins: [origin] });
+
+export const oneflightKy2: Recipe = (origin, token) =>
+  withKy(ky2, source(origin, token), { allowedOrigins: [origin] });
