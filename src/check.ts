@@ -18,3 +18,8 @@ export function check(
     );
   }
 }
+
+/** @throws {TypeError} When it is no token source. It is not shown: it may be a token, given instead. */
+export function checkSource(tokens: { connect?: unknown }): void {
+  if (!tokens?.connect) throw new TypeError('"tokens" must be a token source');
+}

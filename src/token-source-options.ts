@@ -36,7 +36,7 @@ export interface RetryOptions {
   minTimeout?: number | undefined;
   /**
    * The longest wait between two attempts in milliseconds: 0 or more, or Infinity.
-   * @default 5000, or `minTimeout` if that is more
+   * @default Infinity
    */
   maxTimeout?: number | undefined;
   /** Milliseconds after which no further attempt begins: 0 or more. @default Infinity */
@@ -106,9 +106,6 @@ export interface TokenSourceOptions<Token, Held = Token | undefined> {
   onRefresh?: ((landing: RefreshLanding) => unknown) | undefined;
 }
 
-/** The longest delay of a timer: a longer one fires at once. */
-const LONGEST = 2_147_483_647;
-
 /** The options with their defaults. @throws {TypeError} When one of them is not what it must be. */
 export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) {
   const options = readOptions(given, {
@@ -125,7 +122,8 @@ export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) 
   });
   const { refresh, expiresAt, timeout = 30_000, retry = {}, refreshLimit = {} } = options;
   check('refresh', refresh);
-  const isTimeout = typeof timeout === 'number' && timeout > 0 && timeout <= LONGEST;
+  // A longer timer fires at once.
+  const isTimeout = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31;
   check('timeout', timeout, 'a positive number of milliseconds', isTimeout);
   return {
     ...options,
@@ -141,19 +139,16 @@ export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) 
 }
 
 function readRetryOptions(given: RetryOptions) {
-  const retry = readOptions(
+  return readOptions(
     given,
     {
       retries: 3,
       factor: 2,
       minTimeout: 500,
-      maxTimeout: 5000,
+      maxTimeout: Infinity,
       maxRetryTime: Infinity,
       randomize: true,
     },
     'retry',
   );
-  // p-retry 7 and 8 fire at once what waits longer than a timer can.
-  retry.maxTimeout = Math.min(Math.max(retry.maxTimeout, retry.minTimeout), LONGEST);
-  return retry;
 }

@@ -1,10 +1,19 @@
+import { connect, type ConnectOptions, type Connection, type HeaderSetter } from './connection.ts';
 import { Credential } from './credential.ts';
 import { FlightGroup } from './flight-group.ts';
 import { readFailure } from './refresh-failure.ts';
-import { Refresh } from './refresh.ts';
+import { runRefresh, type Refresh } from './refresh.ts';
 import { schedule, type Session } from './session.ts';
-import { RefreshFailedError, SessionExpiredError } from './token-refresh-error.ts';
+import {
+  RefreshFailedError,
+  SessionExpiredError,
+  type TokenRefreshError,
+} from './token-refresh-error.ts';
 import { readTokenSourceOptions, type TokenSourceOptions } from './token-source-options.ts';
+
+/** What is usually wrong when a refresh hangs. */
+const WAITS_FOR_ITSELF =
+  'a refresh sent through the wrapped client waits for itself: pass on its "signal", or "skip" it';
 
 interface Waiting {
   /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
@@ -50,10 +59,17 @@ export interface TokenSource<Token> {
   readonly refreshing: boolean;
 
   /**
-   * Whether this is the signal given to the refresh that is running. For adapters: a request that
-   * carries it is the refresh, and would wait for itself.
+   * For adapters: how the requests of one client are sent with the tokens of this source.
+   *
+   * @param baseUrl The client's, if it has one.
+   * @throws {TypeError} When an option is not what it must be, or when there is neither
+   *   `allowedOrigins` nor a base URL nor a page.
    */
-  isRefreshSignal(this: void, signal: unknown): boolean;
+  connect<Headers extends HeaderSetter, Response extends { status: number }>(
+    this: void,
+    options: ConnectOptions<Token, Headers, Response>,
+    baseUrl?: string | URL,
+  ): Connection<Headers, Response>;
 }
 
 /**
@@ -79,7 +95,8 @@ export function createTokenSource<Token>(options: TokenSourceOptions<Token>): To
 export function createTokenSource<Token>(given: TokenSourceOptions<Token>): TokenSource<Token> {
   // The token is not kept with the options, where it would outlive its session.
   const { token: first, ...options } = readTokenSourceOptions(given);
-  const { refreshLimit, onRefresh, onSessionExpired } = options;
+  const { timeout, onRefresh, onSessionExpired } = options;
+  const { count, window } = options.refreshLimit;
   /** The session of every credential given out. */
   const sessions = new WeakMap<Credential<Token>, Session<Token>>();
   /** One flight per session, so that a new session never waits for an old one's refresh. */
@@ -113,21 +130,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     if (owner.over) return;
     owner.over = new SessionExpiredError(...reason);
     owner.credential = undefined;
-    owner.refresh?.giveUp(owner.over);
-  };
-
-  /** What a failed refresh means, as an error for those who wait. */
-  const explain = (owner: Session<Token>, { failure, final, ahead }: Refresh, error: unknown) => {
-    const cause = failure ?? error;
-    const { status, response } = readFailure(cause);
-    const message = `refresh failed${status ? ` with status ${status}` : ''}`;
-    if (!final || ahead) {
-      return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
-    }
-    end(owner, `session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
-    // Nothing waits for the hook, and what it throws, now or later, is ignored.
-    (async () => onSessionExpired(owner.over!))().catch(() => {});
-    return owner.over;
+    owner.refresh?.controller.abort();
   };
 
   /** Joins the refresh of the session, or begins one. */
@@ -135,7 +138,6 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     const owner = session;
     if (!isRefreshing()) {
       const now = performance.now();
-      const { count, window } = refreshLimit;
       if (now - owner.begun.at(count - 1)! < window) {
         const message =
           'more refreshes than "refreshLimit" allows: does the API refuse fresh tokens?';
@@ -144,28 +146,47 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
       owner.begun = [now, ...owner.begun].slice(0, count);
     } else if (!ahead) owner.refresh!.ahead = false;
 
-    const task = async () => {
-      const { credential } = owner;
-      const refresh = (owner.refresh = new Refresh(ahead));
-      try {
-        // A token may come after its refresh was given up. The server has rotated: it is not lost,
-        // unless the session is over or another one has landed.
-        await refresh.run<Token>(options, credential?.token, (token) => {
-          if (!owner.over && owner.credential === credential) hold(owner, token);
-        });
-      } catch (error) {
-        if (owner.over) throw owner.over;
-        if (owner.credential === credential) {
-          // Ahead of time it costs nothing.
-          owner.aheadAt = Infinity;
-          throw refresh.controller.signal.aborted ? error : explain(owner, refresh, error);
-        }
-      }
-      return owner.credential!;
-    };
-    const credential = await flights.run(owner, task, { signal });
+    const credential = await flights.run(owner, () => refresh(owner, ahead), { signal });
     if (owner.over) throw owner.over;
     return credential;
+  };
+
+  /** The task of a flight. */
+  const refresh = async (owner: Session<Token>, ahead: boolean): Promise<Credential<Token>> => {
+    const { credential } = owner;
+    const self: Refresh = { controller: new AbortController(), ahead, attempts: 0 };
+    owner.refresh = self;
+    try {
+      // A token may come after its refresh was given up. The server has rotated: it is not lost,
+      // unless the session is over or another one has landed.
+      await runRefresh<Token>(self, options, credential?.token, (token) => {
+        if (!owner.over && owner.credential === credential) hold(owner, token);
+      });
+    } catch (error) {
+      if (!owner.over && owner.credential === credential) throw fail(owner, self, error);
+    }
+    if (owner.over) throw owner.over;
+    return owner.credential!;
+  };
+
+  /** What a failed refresh means, as an error for those who wait. */
+  const fail = (owner: Session<Token>, self: Refresh, error: unknown): TokenRefreshError => {
+    // Ahead of time it costs nothing.
+    owner.aheadAt = Infinity;
+    if (self.controller.signal.aborted) {
+      const message = `refresh did not end within ${timeout} ms ("timeout"); ${WAITS_FOR_ITSELF}`;
+      return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
+    }
+    const cause = self.failure ?? error;
+    const { status, response } = readFailure(cause);
+    const message = `refresh failed${status ? ` with status ${status}` : ''}`;
+    if (!self.final || self.ahead) {
+      return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
+    }
+    end(owner, `session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
+    // Nothing waits for the hook, and what it throws, now or later, is ignored.
+    (async () => onSessionExpired(owner.over!))().catch(() => {});
+    return owner.over!;
   };
 
   const get = async (waiting?: Waiting): Promise<Credential<Token>> => {
@@ -191,7 +212,10 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
 
   if (first != null) begin(first);
 
-  return {
+  const isRefreshSignal = (signal: unknown) =>
+    isRefreshing() && signal === session.refresh!.controller.signal;
+
+  const source: TokenSource<Token> = {
     get,
     async renew(credential, waiting) {
       const owner = sessions.get(credential);
@@ -212,6 +236,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     get refreshing() {
       return isRefreshing();
     },
-    isRefreshSignal: (signal) => isRefreshing() && signal === session.refresh!.controller.signal,
+    connect: (adapterOptions, baseUrl) => connect(source, isRefreshSignal, adapterOptions, baseUrl),
   };
+  return source;
 }

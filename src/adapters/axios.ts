@@ -1,10 +1,9 @@
-import { parseUrl, readAdapterOptions, type AdapterOptions } from '../adapter-options.ts';
 import { discard, drain, DRAIN_LIMIT, isStream } from '../body.ts';
-import { check } from '../check.ts';
-import { exchange, type SetAside } from '../exchange.ts';
+import { check, checkSource } from '../check.ts';
+import type { ConnectOptions, SetAside } from '../connection.ts';
 import type { TokenSource } from '../token-source.ts';
 
-export type { RequestSummary } from '../adapter-options.ts';
+export type { RequestSummary } from '../connection.ts';
 
 /** The headers of an axios request, an `AxiosHeaders`. */
 export interface AxiosRequestHeaders {
@@ -22,7 +21,7 @@ export interface AxiosTransportResponse {
   readonly config: any;
 }
 
-export interface AxiosAdapterOptions<Token> extends AdapterOptions<
+export interface AxiosAdapterOptions<Token> extends ConnectOptions<
   Token,
   AxiosRequestHeaders,
   AxiosTransportResponse
@@ -69,41 +68,29 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
 ): Instance {
   const isInstance = typeof instance?.create === 'function' && !wrapped.has(instance);
   check('instance', instance, 'an axios instance that is not wrapped yet', isInstance);
-  const { origins, authorize, isRefused, skip } = readAdapterOptions(
-    tokens,
-    options,
-    instance.defaults.baseURL,
-  );
+  checkSource(tokens);
+  const exchange = tokens.connect<AxiosRequestHeaders, any>(options, instance.defaults.baseURL);
 
   // An instance without interceptors and defaults: the way to the transports that axios has by name.
   const bare = instance.create() as AxiosLike;
   for (const name of Object.keys(bare.defaults)) delete (bare.defaults as any)[name];
 
   const sendWith = (transport: Transport, config: any) => {
-    const { url: path, baseURL, allowAbsoluteUrls, params, paramsSerializer, data } = config;
-    const uri = bare.getUri({ url: path, baseURL, allowAbsoluteUrls, params, paramsSerializer });
-    const url = parseUrl(uri, globalThis.location?.href);
-    const method = (config.method ?? 'get').toUpperCase();
-    if (
-      !url ||
-      !origins.includes(url.origin) ||
-      tokens.isRefreshSignal(config.signal) ||
-      skip({ url: url.href, method })
-    ) {
-      return transport(config);
-    }
-
+    const { url, baseURL, allowAbsoluteUrls, params, paramsSerializer, data } = config;
     const form = readForm(data);
     const { signal, forget } = cancellationOf(config);
     /** What the newest send was rejected with, if it was. */
     let failure: unknown;
-    return exchange<Token, any>(tokens, {
+    return exchange({
+      url: bare.getUri({ url, baseURL, allowAbsoluteUrls, params, paramsSerializer }),
+      method: config.method,
       signal,
       replayable: !!form || !isStream(data),
-      async send(token) {
+      pass: () => transport(config),
+      async send(authorize) {
         const headers = new config.headers.constructor(config.headers);
         headers.set(form?.headers);
-        await authorize(headers, token);
+        await authorize(headers);
         failure = undefined;
         const response = await transport({ ...config, data: form?.data ?? data, headers }).catch(
           (error) => {
@@ -114,12 +101,7 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
         );
         return withConfig(response, config);
       },
-      isRefused(response) {
-        // Redirected to another origin, the request has lost its token: nothing was refused.
-        const arrivedAt = response.request?.res?.responseUrl ?? response.request?.responseURL;
-        const sentToken = !arrivedAt || parseUrl(arrivedAt)?.origin === url.origin;
-        return sentToken && isRefused(response);
-      },
+      redirectedTo: ({ request }) => request?.res?.responseUrl ?? request?.responseURL,
       setAside,
     })
       .then((response) => {

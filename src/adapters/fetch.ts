@@ -1,12 +1,11 @@
-import { parseUrl, readAdapterOptions, type AdapterOptions } from '../adapter-options.ts';
 import { discard, drain, isStream } from '../body.ts';
-import { check } from '../check.ts';
-import { exchange, type SetAside } from '../exchange.ts';
+import { check, checkSource } from '../check.ts';
+import type { ConnectOptions, SetAside } from '../connection.ts';
 import type { TokenSource } from '../token-source.ts';
 
-export type { RequestSummary } from '../adapter-options.ts';
+export type { RequestSummary } from '../connection.ts';
 
-export interface FetchAdapterOptions<Token> extends AdapterOptions<Token, Headers, Response> {}
+export interface FetchAdapterOptions<Token> extends ConnectOptions<Token, Headers, Response> {}
 
 /**
  * A `fetch` that sends the token of a source, and that meets its refusal by one refresh and one
@@ -44,42 +43,30 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
   baseUrl?: string | URL,
 ): Fetch {
   check('fetch', fetch);
-  const { origins, authorize, isRefused, skip } = readAdapterOptions(tokens, options, baseUrl);
+  checkSource(tokens);
+  const exchange = tokens.connect<Headers, Response>(options, baseUrl);
 
-  const withToken = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+  const withToken = (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = isRequest(input) ? input : undefined;
-    const url = parseUrl(request?.url ?? (input as string | URL), globalThis.location?.href);
-    const method = (init?.method ?? request?.method ?? 'GET').toUpperCase();
-    if (
-      !url ||
-      !origins.includes(url.origin) ||
-      tokens.isRefreshSignal(init?.signal) ||
-      skip({ url: url.href, method })
-    ) {
-      return fetch(input, init);
-    }
-
     // As fetch does, all of it is read now: its owner may change it before it is sent.
-    const target = typeof input === 'string' ? input : url.href;
+    const url = request?.url ?? String(input);
     const given = init && { ...init };
     const givenHeaders = init?.headers && new Headers(init.headers);
-
-    return exchange(tokens, {
-      signal: given?.signal === undefined ? request?.signal : given.signal,
-      replayable: !isStream(given?.body),
-      async send(token) {
+    return exchange({
+      url,
+      method: init?.method ?? request?.method,
+      signal: init?.signal === undefined ? request?.signal : init.signal,
+      replayable: !isStream(init?.body),
+      pass: () => fetch(input, init),
+      async send(authorize) {
         const copy = request?.clone();
         // As in fetch, headers in `init` replace those of a Request.
         const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
-        await authorize(headers, token);
+        await authorize(headers);
         // A Request goes without an `init` of ours, which would reset its referrer.
-        return fetch(copy ?? target, headers === copy?.headers ? given : { ...given, headers });
+        return fetch(copy ?? url, headers === copy?.headers ? given : { ...given, headers });
       },
-      isRefused(response) {
-        // Redirected to another origin, the request has lost its token: nothing was refused.
-        const sentToken = !response.redirected || parseUrl(response.url)?.origin === url.origin;
-        return sentToken && isRefused(response);
-      },
+      redirectedTo: (response) => response.redirected && response.url,
       setAside,
       // Its copies were sent. Nobody reads the original, and fetch, too, leaves it used.
     }).finally(() => discard(request?.body));

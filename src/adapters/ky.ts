@@ -1,9 +1,8 @@
 import { check } from '../check.ts';
-import { isTokenRefreshError } from '../exchange.ts';
 import type { TokenSource } from '../token-source.ts';
 import { withTokenRefresh as withFetch, type FetchAdapterOptions } from './fetch.ts';
 
-export type { RequestSummary } from '../adapter-options.ts';
+export type { RequestSummary } from '../connection.ts';
 
 export interface KyAdapterOptions<Token> extends FetchAdapterOptions<Token> {}
 
@@ -61,3 +60,6 @@ export function withTokenRefresh<Token, Ky extends KyLike>(
     };
   }) as Ky;
 }
+
+/** Not by `instanceof`, which would bring the classes along. */
+const isTokenRefreshError = (error: any) => !!error?.withResponse;

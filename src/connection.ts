@@ -1,0 +1,166 @@
+import { check } from './check.ts';
+import { readOptions } from './options.ts';
+import { TokenRefreshError } from './token-refresh-error.ts';
+import type { TokenSource } from './token-source.ts';
+
+/** What `skip` is told of a request. */
+export interface RequestSummary {
+  /** Absolute. */
+  readonly url: string;
+  /** In upper case. */
+  readonly method: string;
+}
+
+/** The options of every adapter. `Headers` and `Response` are the client's own. */
+export interface ConnectOptions<Token, Headers, Response> {
+  /**
+   * Who may receive the token: origins, such as `https://api.example.com`. A request to any other
+   * goes out untouched: no token, no wait, no refresh on its 401.
+   * @default The origin of the client's base URL and, in a browser, the page's own.
+   */
+  allowedOrigins?: readonly (string | URL)[] | undefined;
+  /**
+   * Puts the token into the headers of a request that is about to be sent; awaited. The default
+   * replaces an `Authorization` of the request's own. `fetch` drops that header, and no other, when a
+   * redirect leads to another origin.
+   * @default `Authorization: Bearer …` from a string, or from its `access_token` or `accessToken`.
+   */
+  authorize?: ((headers: Headers, token: Token) => unknown) | undefined;
+  /**
+   * Whether this answer means that the token was refused; awaited. To look into a body, read a clone.
+   * @default Status 401.
+   */
+  isRefused?: ((response: Response) => boolean | PromiseLike<boolean>) | undefined;
+  /** Requests that go out untouched: sign-in and refresh endpoints that share the client. */
+  skip?: ((request: RequestSummary) => boolean) | undefined;
+}
+
+export interface HeaderSetter {
+  set(name: string, value: string): unknown;
+}
+
+/** One request of a client, in the client's own terms. */
+export interface Exchange<Headers, Response> {
+  /** Absolute, or relative to the page. */
+  readonly url: string | URL | undefined;
+  /** @default GET */
+  readonly method: string | undefined;
+  /** The caller's own. */
+  readonly signal: AbortSignal | null | undefined;
+  /** Whether it can be sent a second time, whole. */
+  readonly replayable: boolean;
+  /** Sends it untouched. */
+  pass(): Promise<Response>;
+  /** Sends it with a token, which `authorize` puts into the headers. */
+  send(authorize: (headers: Headers) => unknown): Promise<Response>;
+  /** Where a response came from, if that is known and not where the request went. */
+  redirectedTo(response: Response): string | false | undefined;
+  /** Takes a refused response off its connection, which the refresh may need. */
+  setAside(response: Response): SetAside<Response>;
+}
+
+/** A refused response that its caller may get yet. */
+export interface SetAside<Response> {
+  /** What the caller gets. Called once at the most, or `release` is. */
+  keep(): Response;
+  /** Nobody will read it. */
+  release(): void;
+}
+
+/**
+ * Sends a request with a token and, when that is refused, once more with a newer one. A second
+ * refusal is the answer; so is the first, when the request cannot be replayed.
+ *
+ * @returns Rejects with what `send` throws, or as `TokenSource.get` does, with an error of this
+ *   request's own.
+ */
+export type Connection<Headers, Response> = (
+  request: Exchange<Headers, Response>,
+) => Promise<Response>;
+
+/** How the requests of one client are sent. @throws {TypeError} When an option is not what it must be. */
+export function connect<Token, Headers extends HeaderSetter, Response extends { status: number }>(
+  tokens: Pick<TokenSource<Token>, 'get' | 'renew'>,
+  isRefreshSignal: (signal: unknown) => boolean,
+  given: ConnectOptions<Token, Headers, Response>,
+  baseUrl: Url,
+): Connection<Headers, Response> {
+  const { allowedOrigins, authorize, isRefused, skip } = readOptions(given, {
+    allowedOrigins: undefined,
+    authorize: bearer,
+    isRefused: ({ status }: Response): boolean | PromiseLike<boolean> => status === 401,
+    skip: () => false,
+  });
+  const page = globalThis.location?.href;
+  const allowed = allowedOrigins ?? [baseUrl, page].map(originOf).filter(isOrigin);
+  const wanted = 'an array of origins such as "https://api.example.com", who may receive the token';
+  const isList = Array.isArray(allowed) && allowed.length > 0 && allowed.every(isOrigin);
+  check('allowedOrigins', allowedOrigins, wanted, isList);
+  const origins = allowed.map(originOf);
+
+  return async ({
+    url,
+    method = 'GET',
+    signal,
+    replayable,
+    pass,
+    send,
+    redirectedTo,
+    setAside,
+  }) => {
+    const target = parseUrl(url, globalThis.location?.href);
+    if (
+      !target ||
+      !origins.includes(target.origin) ||
+      isRefreshSignal(signal) ||
+      skip({ url: target.href, method: method.toUpperCase() })
+    ) {
+      return pass();
+    }
+    let refused: SetAside<Response> | undefined;
+    try {
+      const credential = await tokens.get({ signal });
+      const response = await send((headers) => authorize(headers, credential.token));
+      // Redirected to another origin, the request has lost its token: nothing was refused.
+      const origin = originOf(redirectedTo(response) || target);
+      if (origin !== target.origin || !(await isRefused(response))) return response;
+
+      refused = setAside(response);
+      const { token } = await tokens.renew(credential, { signal });
+      if (!replayable) return refused.keep();
+      refused.release();
+      return await send((headers) => authorize(headers, token));
+    } catch (error) {
+      if (error instanceof TokenRefreshError) throw error.withResponse(refused?.keep());
+      refused?.release();
+      throw error;
+    }
+  };
+}
+
+type Url = string | URL | undefined;
+
+const originOf = (url: Url) => parseUrl(url)?.origin;
+
+/** Whether nothing follows the origin. What has none, as `data:` and `about:`, is none. */
+const isOrigin = (url: Url) => parseUrl(url)?.href === `${originOf(url)}/`;
+
+/** `undefined` for what is no URL, or a relative one without a base. */
+function parseUrl(url: Url, base?: string): URL | undefined {
+  try {
+    return new URL(url!, base);
+  } catch {
+    return undefined;
+  }
+}
+
+/** RFC 6750 §2.1. A header takes no line break, and ASCII is all that a bearer token may be. */
+function bearer(headers: HeaderSetter, token: unknown): void {
+  const { accessToken, access_token = accessToken ?? token } = Object(token);
+  if (typeof access_token !== 'string' || !/^[!-~]+$/.test(access_token)) {
+    throw new TypeError(
+      'a token must be visible ASCII, or have an "access_token" that is; for any other, give "authorize"',
+    );
+  }
+  headers.set('authorization', `Bearer ${access_token}`);
+}
