@@ -19,7 +19,7 @@ export function check(
   }
 }
 
-/** @throws {TypeError} When it is no token source. It is not shown: it may be a token, given instead. */
+/** @throws {TypeError} When it is no token source. Only its type is told: it may be a token, given instead. */
 export function checkSource(tokens: { connect?: unknown }): void {
-  if (!tokens?.connect) throw new TypeError('"tokens" must be a token source');
+  check('tokens', typeof tokens, 'a token source', !!tokens?.connect);
 }

@@ -93,7 +93,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
   });
   const page = globalThis.location?.href;
   const allowed = allowedOrigins ?? [baseUrl, page].map(originOf).filter(isOrigin);
-  const wanted = 'an array of origins such as "https://api.example.com", who may receive the token';
+  const wanted = 'an array of origins such as "https://api.example.com"';
   const isList = Array.isArray(allowed) && allowed.length > 0 && allowed.every(isOrigin);
   check('allowedOrigins', allowedOrigins, wanted, isList);
   const origins = allowed.map(originOf);
@@ -159,7 +159,7 @@ function bearer(headers: HeaderSetter, token: unknown): void {
   const { accessToken, access_token = accessToken ?? token } = Object(token);
   if (typeof access_token !== 'string' || !/^[!-~]+$/.test(access_token)) {
     throw new TypeError(
-      'a token must be visible ASCII, or have an "access_token" that is; for any other, give "authorize"',
+      'a token must be visible ASCII or have such an "access_token"; else give "authorize"',
     );
   }
   headers.set('authorization', `Bearer ${access_token}`);

@@ -12,6 +12,14 @@ export {
   type SingleFlightOptions,
 } from './single-flight.ts';
 export { createTokenSource, type TokenSource } from './token-source.ts';
+export type {
+  Connection,
+  ConnectOptions,
+  Exchange,
+  HeaderSetter,
+  RequestSummary,
+  SetAside,
+} from './connection.ts';
 export type { Credential } from './credential.ts';
 export type {
   RefreshContext,

@@ -8,7 +8,7 @@ export interface Failure {
 
 export function readFailure(error: unknown): Failure {
   const { response, cause } = Object(error);
-  const answer = [response, cause, error].find((each) => typeof Object(each).status === 'number');
+  const answer = [response, cause, error].find((each) => each?.status > 0);
   return { status: answer?.status, response: answer?.headers && answer };
 }
 

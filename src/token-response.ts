@@ -23,7 +23,7 @@ export function succeed<Token>(previous: Token | undefined, next: Token): Token 
   } else if (isTokenResponse(next)) {
     return { ...next, refresh_token: next.refresh_token ?? previous.refresh_token };
   }
-  throw new TypeError('"refresh" must return a token like its own');
+  throw new TypeError('"refresh" must return a token');
 }
 
 /** When a token response expires, in epoch milliseconds; `undefined` for any other token. */

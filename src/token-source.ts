@@ -11,10 +11,6 @@ import {
 } from './token-refresh-error.ts';
 import { readTokenSourceOptions, type TokenSourceOptions } from './token-source-options.ts';
 
-/** What is usually wrong when a refresh hangs. */
-const WAITS_FOR_ITSELF =
-  'a refresh sent through the wrapped client waits for itself: pass on its "signal", or "skip" it';
-
 interface Waiting {
   /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
   signal?: AbortSignal | null | undefined;
@@ -139,8 +135,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     if (!isRefreshing()) {
       const now = performance.now();
       if (now - owner.begun.at(count - 1)! < window) {
-        const message =
-          'more refreshes than "refreshLimit" allows: does the API refuse fresh tokens?';
+        const message = '"refreshLimit" is reached: does the API refuse fresh tokens?';
         throw new RefreshFailedError(message, 'REFRESH_LIMIT');
       }
       owner.begun = [now, ...owner.begun].slice(0, count);
@@ -174,7 +169,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     // Ahead of time it costs nothing.
     owner.aheadAt = Infinity;
     if (self.controller.signal.aborted) {
-      const message = `refresh did not end within ${timeout} ms ("timeout"); ${WAITS_FOR_ITSELF}`;
+      const message = `refresh did not end within ${timeout} ms ("timeout"); sent through the wrapped client, it waits for itself: pass on its "signal", or "skip" it`;
       return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
     }
     const cause = self.failure ?? error;
@@ -220,7 +215,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     async renew(credential, waiting) {
       const owner = sessions.get(credential);
       // Not by `check`, which would print a token that was given instead.
-      if (!owner) throw new TypeError('"credential" must be one that this token source gave');
+      if (!owner) throw new TypeError('"credential" must come from this token source');
       if (owner.over) throw owner.over;
       return credential === owner.credential ? renew(false, waiting?.signal) : get(waiting);
     },

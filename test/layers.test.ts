@@ -27,7 +27,6 @@ const MAY_IMPORT: Record<string, string[]> = {
   'refresh.ts': [
     'p-retry',
     'refresh-failure.ts',
-    'token-refresh-error.ts',
     'token-response.ts',
     'type token-source-options.ts',
   ],
@@ -38,7 +37,9 @@ const MAY_IMPORT: Record<string, string[]> = {
     'type token-refresh-error.ts',
     'type token-source-options.ts',
   ],
+  'connection.ts': ['check.ts', 'options.ts', 'token-refresh-error.ts', 'type token-source.ts'],
   'token-source.ts': [
+    'connection.ts',
     'credential.ts',
     'flight-group.ts',
     'refresh-failure.ts',
@@ -49,31 +50,12 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
 
   'body.ts': [],
-  'adapter-options.ts': ['check.ts', 'options.ts', 'type token-source.ts'],
-  'exchange.ts': ['type token-refresh-error.ts', 'type token-source.ts'],
-  'adapters/fetch.ts': [
-    'adapter-options.ts',
-    'body.ts',
-    'check.ts',
-    'exchange.ts',
-    'type token-source.ts',
-  ],
-  'adapters/axios.ts': [
-    'adapter-options.ts',
-    'body.ts',
-    'check.ts',
-    'exchange.ts',
-    'type token-source.ts',
-  ],
-  'adapters/ky.ts': [
-    'adapter-options.ts',
-    'adapters/fetch.ts',
-    'check.ts',
-    'exchange.ts',
-    'type token-source.ts',
-  ],
+  'adapters/fetch.ts': ['body.ts', 'check.ts', 'type connection.ts', 'type token-source.ts'],
+  'adapters/axios.ts': ['body.ts', 'check.ts', 'type connection.ts', 'type token-source.ts'],
+  'adapters/ky.ts': ['adapters/fetch.ts', 'check.ts', 'type connection.ts', 'type token-source.ts'],
 
   'index.ts': [
+    'connection.ts',
     'credential.ts',
     'flight-group.ts',
     'single-flight.ts',

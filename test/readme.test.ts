@@ -1,26 +1,16 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
 import { startAuthorizationServer } from './authorization-server.ts';
+import { blocksOf, complaintsOf, read, root, writeModule } from './markdown.ts';
 import { sizeTable } from './sizes.ts';
 
-const root = join(import.meta.dirname, '..');
-const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const readme = read('README.md');
-
-/** The code blocks of a language, as they stand. */
-function blocksOf(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'))].map(
-    ([, code]) => code!,
-  );
-}
-
-const written: string[] = [];
+const blocks = blocksOf(readme, 'ts');
 
 afterEach(() => {
   vi.unstubAllGlobals();
-  for (const file of written.splice(0)) rmSync(file, { force: true });
 });
 
 describe('The code in README', () => {
@@ -43,9 +33,7 @@ describe('The code in README', () => {
     server.expireAccessTokens();
 
     // One module, as a reader who pastes block after block has it.
-    const file = join(root, `test/.readme-${process.pid}.ts`);
-    written.push(file);
-    writeFileSync(file, `${blocksOf('ts').join('\n')}\nexport { me, tokens, first, second };\n`);
+    const file = writeModule(`${blocks.join('\n')}\nexport { me, tokens, first, second };\n`);
     const pasted = (await import(file)) as Record<string, unknown>;
 
     expect((pasted['me'] as Response).status).toBe(200);
@@ -55,29 +43,36 @@ describe('The code in README', () => {
     await server.close();
   });
 
-  it('compiles for a user with strict settings', async () => {
-    const { default: ts } = await import('typescript');
-    const file = join(root, `test/.readme-types-${process.pid}.mts`);
-    written.push(file);
-    const given = `declare function signIn(): Promise<{ access_token: string; refresh_token: string; expires_in: number }>;
-      interface User { name: string }`;
-    writeFileSync(file, `${given}\n${blocksOf('ts').join('\n')}`);
-    const program = ts.createProgram([file], {
-      module: ts.ModuleKind.NodeNext,
-      target: ts.ScriptTarget.ES2022,
-      lib: ['lib.es2022.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'],
-      types: [],
-      strict: true,
-      noEmit: true,
-    });
-    const complaints = ts.getPreEmitDiagnostics(program).map(({ messageText }) => messageText);
-    expect(complaints).toEqual([]);
+  it('compiles for a user with strict settings', () => {
+    expect(complaintsOf(blocks.join('\n'))).toEqual([]);
   }, 30_000);
+
+  it.each(blocksOf(readme, 'diff'))(
+    'and so it does with another client: diff %#',
+    async (diff) => {
+      const server = await startAuthorizationServer();
+      onTestFinished(() => server.close());
+      const { session, token } = server.signIn();
+      vi.stubGlobal('signIn', async () => token);
+      vi.stubGlobal('location', { assign: () => expect.unreachable(), href: 'about:blank' });
+      server.expireAccessTokens();
+
+      const patched = applyDiff(blocks[0]!, diff);
+      expect(complaintsOf(patched)).toEqual([]);
+      const here = patched
+        .replaceAll('https://api.example.com', `${server.origin}/api`)
+        .replaceAll('https://auth.example.com', server.origin);
+      const { me } = (await import(writeModule(`${here}\nexport { me };`))) as { me: unknown };
+      expect(me).toMatchObject({ path: '/api/me' });
+      expect(session).toMatchObject({ alive: true, refreshes: 1, refusals: 1 });
+    },
+    30_000,
+  );
 
   it('comes early, and is short', () => {
     const lines = readme.split('\n');
     expect(lines.indexOf('```ts')).toBeLessThan(6);
-    expect(blocksOf('ts')[0]!.trim().split('\n').filter(Boolean).length).toBeLessThanOrEqual(16);
+    expect(blocks[0]!.trim().split('\n').filter(Boolean).length).toBeLessThanOrEqual(16);
     expect(lines.findIndex((line) => line.startsWith('npm install'))).toBeLessThan(30);
   });
 
@@ -87,6 +82,25 @@ describe('The code in README', () => {
     for (const name of commands) expect(Object.keys(manifest.scripts)).toContain(name);
   });
 });
+
+/** The lines with a minus must be there, and the ones with a plus take their place. */
+function applyDiff(code: string, diff: string): string {
+  let patched = code;
+  let at = 0;
+  for (const line of diff.trimEnd().split('\n')) {
+    const [sign, text] = [line[0], line.slice(1)];
+    if (sign === '+') {
+      patched = `${patched.slice(0, at)}${text}\n${patched.slice(at)}`;
+      at += text.length + 1;
+    } else {
+      at = patched.indexOf(`${text}\n`);
+      expect(at, `README's example has no line ${text}`).toBeGreaterThanOrEqual(0);
+      if (sign === '-') patched = patched.slice(0, at) + patched.slice(at + text.length + 1);
+      else at += text.length + 1;
+    }
+  }
+  return patched;
+}
 
 describe('The links in README and CONTRIBUTING', () => {
   it('lead to files, and those of the promises to the tests they name', () => {
@@ -115,8 +129,10 @@ describe('The numbers in README', () => {
   });
 
   it('and the options are those of the source', () => {
-    for (const file of ['src/token-source-options.ts', 'src/adapter-options.ts']) {
-      const source = read(file).match(/export interface (TokenSource|Adapter)Options.*?\n}/s)![0];
+    for (const file of ['src/token-source-options.ts', 'src/connection.ts']) {
+      const source = read(file).match(
+        /export interface (TokenSourceOptions|ConnectOptions).*?\n}/s,
+      )![0];
       const names = [...source.matchAll(/^ {2}(\w+)\??:/gm)].map(([, name]) => name!);
       expect(names.length).toBeGreaterThan(3);
       for (const name of names) expect(readme).toMatch(new RegExp(`^\\| \`${name}\` \\|`, 'm'));

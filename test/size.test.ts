@@ -4,14 +4,18 @@ import { bundle, sizes } from './sizes.ts';
 let measured: Map<string, number>;
 
 beforeAll(async () => {
-  measured = new Map((await sizes()).map(({ names, bytes }) => [names, bytes]));
+  measured = new Map(
+    (await sizes()).map(({ names, from, bytes }) => [`${names} of ${from}`, bytes]),
+  );
 });
 
 describe('The package is small: minified, brotli, in bytes', () => {
   it.each([
-    ['singleFlight, FlightGroup', 700],
-    ['withTokenRefresh', 1350],
-    ['createTokenSource, withTokenRefresh', 4500],
+    ['singleFlight, FlightGroup of oneflight', 700],
+    ['withTokenRefresh of oneflight/fetch', 1200],
+    ['withTokenRefresh of oneflight/axios', 1200],
+    ['withTokenRefresh of oneflight/ky', 1200],
+    ['createTokenSource, withTokenRefresh of both', 3700],
   ])('%s: at most %i', (names, budget) => {
     expect(measured.get(names)).toBeGreaterThan(100);
     expect(measured.get(names)).toBeLessThanOrEqual(budget);
@@ -31,8 +35,8 @@ describe('The package is small: minified, brotli, in bytes', () => {
     expect(inputs.filter((input) => input.includes('node_modules/p-retry'))).toHaveLength(1);
   });
 
-  it('the fetch adapter alone brings no token source', async () => {
-    const { text, inputs } = await bundle("export { withTokenRefresh } from 'oneflight/fetch'");
+  it.each(['fetch', 'axios', 'ky'])('the %s adapter brings no token source', async (name) => {
+    const { text, inputs } = await bundle(`export { withTokenRefresh } from 'oneflight/${name}'`);
     expect(inputs.filter((input) => input.includes('node_modules'))).toEqual([]);
     expect(text).not.toContain('SESSION_EXPIRED');
   });

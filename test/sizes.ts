@@ -38,6 +38,8 @@ const ENTRIES = [
   ],
   ['createTokenSource', 'oneflight', "export { createTokenSource } from 'oneflight'"],
   ['withTokenRefresh', 'oneflight/fetch', "export { withTokenRefresh } from 'oneflight/fetch'"],
+  ['withTokenRefresh', 'oneflight/axios', "export { withTokenRefresh } from 'oneflight/axios'"],
+  ['withTokenRefresh', 'oneflight/ky', "export { withTokenRefresh } from 'oneflight/ky'"],
   [
     'createTokenSource, withTokenRefresh',
     'both',

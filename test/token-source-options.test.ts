@@ -36,33 +36,21 @@ describe('createTokenSource validates every option before any work', () => {
     [{ refresh, retry: 3 }, '"retry" must be an object, got 3 (number)'],
     [{ refresh, retry: null }, '"retry" must be an object, got null (object)'],
     ...['retries', 'factor', 'minTimeout', 'maxTimeout', 'maxRetryTime'].flatMap((name) => [
-      [
-        { refresh, retry: { [name]: -1 } },
-        `"retry.${name}" must be a number from 0, got -1 (number)`,
-      ],
-      [
-        { refresh, retry: { [name]: NaN } },
-        `"retry.${name}" must be a number from 0, got NaN (number)`,
-      ],
-      [
-        { refresh, retry: { [name]: '1' } },
-        `"retry.${name}" must be a number from 0, got "1" (string)`,
-      ],
+      [{ refresh, retry: { [name]: -1 } }, `"${name}" must be a number from 0, got -1 (number)`],
+      [{ refresh, retry: { [name]: NaN } }, `"${name}" must be a number from 0, got NaN (number)`],
+      [{ refresh, retry: { [name]: '1' } }, `"${name}" must be a number from 0, got "1" (string)`],
     ]),
-    [{ refresh, retry: { randomize: 1 } }, '"retry.randomize" must be a boolean, got 1 (number)'],
-    [{ refresh, retry: { retires: 3 } }, '"retry.retires" is not one of the options'],
+    [{ refresh, retry: { randomize: 1 } }, '"randomize" must be a boolean, got 1 (number)'],
+    [{ refresh, retry: { retires: 3 } }, '"retires" is not an option (retry)'],
     [{ refresh, refreshLimit: true }, '"refreshLimit" must be an object, got true (boolean)'],
     [{ refresh, refreshLimit: 5 }, '"refreshLimit" must be an object, got 5 (number)'],
-    [
-      { refresh, refreshLimit: { count: -1 } },
-      '"refreshLimit.count" must be a number from 0, got -1 (number)',
-    ],
+    [{ refresh, refreshLimit: { count: -1 } }, '"count" must be a number from 0, got -1 (number)'],
     [
       { refresh, refreshLimit: { window: '1' } },
-      '"refreshLimit.window" must be a number from 0, got "1" (string)',
+      '"window" must be a number from 0, got "1" (string)',
     ],
-    [{ refresh, refreshLimit: { per: 1 } }, '"refreshLimit.per" is not one of the options'],
-    [{ refresh, timeOut: 5 }, '"timeOut" is not one of the options'],
+    [{ refresh, refreshLimit: { per: 1 } }, '"per" is not an option (refreshLimit)'],
+    [{ refresh, timeOut: 5 }, '"timeOut" is not an option (options)'],
   ] as [unknown, string | RegExp][])('%j: %s', (options, message) => {
     const error = typeof message === 'string' ? new TypeError(message) : message;
     expect(() => create(options)).toThrow(error);

@@ -410,7 +410,7 @@ describe('§4.6 A hung refresh ends', () => {
         reason: {
           name: 'RefreshFailedError',
           code: 'REFRESH_TIMEOUT',
-          message: expect.stringContaining('sent through the wrapped client waits for itself'),
+          message: expect.stringContaining('sent through the wrapped client, it waits for itself'),
         },
       });
     }

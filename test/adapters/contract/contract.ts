@@ -45,7 +45,7 @@ export function contract(client: Client): void {
   const sends = (path: string) => server.paths().filter((each) => each === path).length;
   const refreshes = () => server.log.filter(({ kind }) => kind === 'refresh').length;
 
-  describe('exactly one refresh', () => {
+  describe('§5.1 Attach, send, renew, send once more', () => {
     it('for one 401: attach, send, renew, send once more', async () => {
       const { session, send, onRefresh } = expired();
       const answer = await send('/api/me?x=1', { headers: { 'x-own': 'kept' } });
@@ -133,7 +133,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('a second refusal', () => {
+  describe('§5.1 A second refusal', () => {
     it('is the answer: there is no third send', async () => {
       const { token } = server.signIn();
       const refresh = vi.fn(async () => token);
@@ -146,7 +146,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('when the refresh is refused', () => {
+  describe('§5.7 When the refresh is refused', () => {
     it.each([400, 401])(
       'with %i: every request gets its own error, and its own 401',
       async (status) => {
@@ -196,7 +196,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('when the refresh fails for now', () => {
+  describe('§5.7 When the refresh fails for now', () => {
     it('with 503, then is fine: the session is kept and everyone is answered', async () => {
       const { session, send, onRefresh } = expired();
       server.scriptRefreshes(503, 503);
@@ -245,7 +245,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('an abort rejects at once, as it does in this client, and nothing is sent afterwards', () => {
+  describe('§5.5 An abort rejects at once, and nothing is sent afterwards', () => {
     it('before', async () => {
       const { send } = expired();
       const signal = AbortSignal.abort('before');
@@ -314,7 +314,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('a refresh that is sent through the wrapped client', () => {
+  describe('§5.6 A refresh that is sent through the wrapped client', () => {
     const through = (pass: boolean, options?: Options) => {
       const { session, token } = server.signIn();
       const api: { send?: Send } = {};
@@ -368,7 +368,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('the body', () => {
+  describe('§5.3 The body', () => {
     it('is replayed whole: JSON', async () => {
       const { session, send } = expired();
       const answer = await send('/api/me', { method: 'POST', json: { name: 'Ada ✓' } });
@@ -422,7 +422,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('another origin', () => {
+  describe('§5.2 Another origin', () => {
     let foreign: AuthorizationServer;
 
     beforeEach(async () => {
@@ -478,7 +478,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('sign-in and sign-out', () => {
+  describe('§4.8 Sign-in and sign-out', () => {
     it.each([
       ['set', 'SESSION_REPLACED'],
       ['clear', 'SIGNED_OUT'],
@@ -512,7 +512,7 @@ export function contract(client: Client): void {
     });
   });
 
-  describe('the options', () => {
+  describe('§5 The options', () => {
     it('`isRefused` decides, and may be async', async () => {
       const never = expired({}, { isRefused: async () => false });
       expect((await never.send('/api/me')).status).toBe(401);
