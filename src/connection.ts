@@ -5,7 +5,7 @@ import type { TokenSource } from './token-source.ts';
 
 /** What `skip` is told of a request. */
 export interface RequestSummary {
-  /** Absolute. */
+  /** Absolute; without the `params` of axios. */
   readonly url: string;
   /** In upper case. */
   readonly method: string;
@@ -50,13 +50,13 @@ export interface Exchange<Headers, Response> {
   /** Whether it can be sent a second time, whole. */
   readonly replayable: boolean;
   /** Sends it untouched. */
-  pass(): Promise<Response>;
+  readonly pass: () => Promise<Response>;
   /** Sends it with a token, which `authorize` puts into the headers. */
-  send(authorize: (headers: Headers) => unknown): Promise<Response>;
+  readonly send: (authorize: (headers: Headers) => unknown) => Promise<Response>;
   /** Where a response came from, if that is known and not where the request went. */
-  redirectedTo(response: Response): string | false | undefined;
+  readonly redirectedTo: (response: Response) => string | false | undefined;
   /** Takes a refused response off its connection, which the refresh may need. */
-  setAside(response: Response): SetAside<Response>;
+  readonly setAside: (response: Response) => SetAside<Response>;
 }
 
 /** A refused response that its caller may get yet. */
@@ -96,7 +96,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
   const wanted = 'an array of origins such as "https://api.example.com"';
   const isList = Array.isArray(allowed) && allowed.length > 0 && allowed.every(isOrigin);
   check('allowedOrigins', allowedOrigins, wanted, isList);
-  const origins = allowed.map(originOf);
+  const origins = new Set(allowed.map(originOf));
 
   return async ({
     url,
@@ -111,7 +111,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     const target = parseUrl(url, globalThis.location?.href);
     if (
       !target ||
-      !origins.includes(target.origin) ||
+      !origins.has(target.origin) ||
       isRefreshSignal(signal) ||
       skip({ url: target.href, method: method.toUpperCase() })
     ) {

@@ -67,7 +67,7 @@ export async function runRefresh<Token>(
       // Native's lacks the methods it calls; its timers keep no process alive.
       pRetry(attempt, { ...retry, unref: true, shouldRetry }),
       new Promise((_, reject) => {
-        signal.onabort = reject;
+        signal.addEventListener('abort', reject);
       }),
     ]);
   } finally {

@@ -38,7 +38,9 @@ it('carries any client: an adapter says how it sends, the source decides', async
 
 it('knows the signal of the running refresh, and no other', async () => {
   const second = gate<string>();
-  const refresh = vi.fn((_: { signal: AbortSignal }) => second.promise);
+  const refresh = vi.fn<(context: { signal: AbortSignal }) => Promise<string>>(
+    () => second.promise,
+  );
   const tokens = createTokenSource({ token: 'first', refresh });
   const send = client(tokens);
   const renewal = tokens.renew(await tokens.get());

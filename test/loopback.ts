@@ -11,11 +11,10 @@ export async function listen(handle?: RequestListener) {
     server,
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     /** Closes it with all its connections. */
-    close(): Promise<void> {
-      return new Promise((resolve) => {
+    close: (): Promise<void> =>
+      new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
-      });
-    },
+      }),
   };
 }

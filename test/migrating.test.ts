@@ -36,7 +36,7 @@ async function paste(code: string) {
     .replaceAll('https://api.example.com', `${server.origin}/api`)
     .replaceAll('https://auth.example.com', server.origin);
   const pasted = (await import(writeModule(here))) as {
-    getUser(name: string): Promise<{ path: string }>;
+    getUser: (name: string) => Promise<{ path: string }>;
   };
   server.expireAccessTokens();
   return pasted.getUser;

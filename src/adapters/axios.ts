@@ -36,10 +36,10 @@ export interface AxiosLike {
   request(config: any): Promise<any>;
 }
 
-type Transport = (config: any) => Promise<any>;
+type Transport = (config: any, shown?: any) => Promise<any>;
 
 /** The instances that are wrapped, and the transports that wrap them: never twice. */
-const wrapped = new WeakSet<object>();
+const wrapped = new WeakSet();
 
 /**
  * Makes an axios instance send the token of a source, and meet its refusal by one refresh and one
@@ -66,8 +66,8 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
   tokens: TokenSource<Token>,
   options: AxiosAdapterOptions<Token> = {},
 ): Instance {
-  const isInstance = typeof instance?.create === 'function' && !wrapped.has(instance);
-  check('instance', instance, 'an axios instance that is not wrapped yet', isInstance);
+  const isInstance = !!instance?.interceptors && !wrapped.has(instance);
+  check('instance', instance, 'an axios instance, not wrapped yet', isInstance);
   checkSource(tokens);
   const exchange = tokens.connect<AxiosRequestHeaders, any>(options, instance.defaults.baseURL);
 
@@ -76,30 +76,29 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
   for (const name of Object.keys(bare.defaults)) delete (bare.defaults as any)[name];
 
   const sendWith = (transport: Transport, config: any) => {
-    const { url, baseURL, allowAbsoluteUrls, params, paramsSerializer, data } = config;
+    const { url, baseURL, allowAbsoluteUrls, data } = config;
     const form = readForm(data);
     const { signal, forget } = cancellationOf(config);
     /** What the newest send was rejected with, if it was. */
     let failure: unknown;
     return exchange({
-      url: bare.getUri({ url, baseURL, allowAbsoluteUrls, params, paramsSerializer }),
+      url: bare.getUri({ url, baseURL, allowAbsoluteUrls }),
       method: config.method,
       signal,
       replayable: !!form || !isStream(data),
-      pass: () => transport(config),
+      pass: () => transport(config, config),
       async send(authorize) {
         const headers = new config.headers.constructor(config.headers);
         headers.set(form?.headers);
         await authorize(headers);
         failure = undefined;
-        const response = await transport({ ...config, data: form?.data ?? data, headers }).catch(
-          (error) => {
-            failure = withConfig(error, config);
-            if (!error?.response) throw error;
-            return error.response;
-          },
-        );
-        return withConfig(response, config);
+        try {
+          return await transport({ ...config, data: form?.data ?? data, headers }, config);
+        } catch (error) {
+          failure = error;
+          if (!(error as any)?.response) throw error;
+          return (error as any).response;
+        }
       },
       redirectedTo: ({ request }) => request?.res?.responseUrl ?? request?.responseURL,
       setAside,
@@ -111,12 +110,21 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
       .finally(forget);
   };
 
-  const wrapTransport = (given: any = ['xhr', 'http', 'fetch']): Transport => {
+  const wrapTransport = (given: any): Transport => {
     if (wrapped.has(given)) return given;
-    const transport: Transport = async (config) =>
-      typeof given === 'function'
-        ? given(config)
-        : bare.request({ ...config, adapter: given, transformRequest: [], transformResponse: [] });
+    /** What axios gives shows the config that its caller gave, not the one that has the token. */
+    const transport = async (sent: any, config: any) => {
+      try {
+        const response = await (typeof given === 'function'
+          ? given(sent)
+          : bare.request({ ...sent, adapter: given, transformRequest: [], transformResponse: [] }));
+        response.config = config;
+        return response;
+      } catch (error: any) {
+        for (const shown of [error, error?.response]) if (shown?.config) shown.config = config;
+        throw error;
+      }
+    };
     const withToken: Transport = async (config) => sendWith(transport, config);
     wrapped.add(withToken);
     return withToken;
@@ -141,12 +149,6 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
   return wrapInstance(instance) as Instance;
 }
 
-/** What axios gives shows the config that its caller gave, not the one that has the token. */
-function withConfig<Given>(given: Given, config: unknown): Given {
-  if (Object(given) === given) (given as any).config = config;
-  return given;
-}
-
 /** A form of the package `form-data` is a stream. What it holds in memory can be sent twice. */
 function readForm(data: any): { data: unknown; headers: unknown } | undefined {
   try {
@@ -159,15 +161,14 @@ function readForm(data: any): { data: unknown; headers: unknown } | undefined {
 
 /** The caller's signal, joined by the `cancelToken` of older axios. */
 function cancellationOf({ signal, cancelToken }: any) {
-  if (!cancelToken) return { signal, forget() {} };
-  const controller = new AbortController();
+  const controller = cancelToken && new AbortController();
   const abort = () => controller.abort();
-  cancelToken.subscribe(abort);
-  signal?.addEventListener('abort', abort);
+  cancelToken?.subscribe(abort);
+  if (controller) signal?.addEventListener('abort', abort);
   return {
-    signal: controller.signal,
-    forget() {
-      cancelToken.unsubscribe(abort);
+    signal: controller ? controller.signal : signal,
+    forget: () => {
+      cancelToken?.unsubscribe(abort);
       signal?.removeEventListener('abort', abort);
     },
   };
@@ -176,19 +177,14 @@ function cancellationOf({ signal, cancelToken }: any) {
 /** Unread, an answer given as a stream pins its connection: so it is read, and what was read is kept. */
 function setAside(response: any): SetAside<any> {
   const { data } = response;
-  if (typeof data?.tee === 'function') {
+  let keep = () => response;
+  let release = () => {};
+  if (data?.tee) {
     const [kept, rest] = data.tee();
     const reader = drain(rest);
     response.data = kept;
-    return {
-      keep: () => response,
-      release() {
-        discard(reader);
-        discard(kept);
-      },
-    };
-  }
-  if (typeof data?.pipe === 'function') {
+    release = () => [reader, kept].forEach(discard);
+  } else if (data?.pipe) {
     const chunks: Uint8Array[] = [];
     let size = 0;
     const read = (chunk: Uint8Array) => {
@@ -197,16 +193,14 @@ function setAside(response: any): SetAside<any> {
       if (size > DRAIN_LIMIT) data.pause();
     };
     data.on('data', read).on('error', () => {});
-    return {
-      keep() {
-        data.off('data', read).pause();
-        response.data = data.constructor.from(join(chunks, data));
-        return response;
-      },
-      release: () => data.destroy(),
+    keep = () => {
+      data.off('data', read).pause();
+      response.data = data.constructor.from(join(chunks, data));
+      return response;
     };
+    release = () => data.destroy();
   }
-  return { keep: () => response, release() {} };
+  return { keep, release };
 }
 
 async function* join<Chunk>(chunks: Chunk[], rest: AsyncIterable<Chunk>): AsyncGenerator<Chunk> {

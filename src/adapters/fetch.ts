@@ -49,7 +49,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
   const withToken = (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const request = isRequest(input) ? input : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
-    const url = request?.url ?? String(input);
+    const url = request?.url ?? `${input as string | URL}`;
     const given = init && { ...init };
     const givenHeaders = init?.headers && new Headers(init.headers);
     return exchange({
@@ -83,7 +83,7 @@ function isRequest(input: RequestInfo | URL): input is Request {
 function setAside(response: Response): SetAside<Response> {
   const isReadable = response.body?.getReader && !response.bodyUsed;
   const copy = isReadable ? response.clone() : response;
-  const reader = isReadable && drain(response.body!);
+  const reader = isReadable && drain(response.body);
   return {
     keep: () => copy,
     // Both, or the connection stays open for the other.

@@ -134,7 +134,7 @@ const clients: [string, typeof json, (origin: string, api: typeof fetch) => GetU
         global: { fetch },
         auth: { persistSession: false, autoRefreshToken: false },
         // Not used here, and Node 20 has none.
-        realtime: { transport: class {} as never },
+        realtime: { transport: (() => {}) as never },
       });
       return async (name) => {
         const { data, error } = await supabase.from('users').select('name').eq('name', name);

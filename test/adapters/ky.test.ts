@@ -152,7 +152,7 @@ describe.each([
     it('at once, where the request has no retry options of its own', async () => {
       failWith503();
       const startedAt = performance.now();
-      await expect(wrap().get('api/me')).rejects.toThrow();
+      await expect(wrap().get('api/me')).rejects.toThrow('refresh failed with status 503');
       expect(performance.now() - startedAt).toBeLessThan(250);
     });
 

@@ -67,8 +67,10 @@ const pageApi = {
       () => 'answered' as const,
       (error) => ({ name: error.name, code: error.code, status: error.response?.status }),
     );
-    while (abort && !tokens.refreshing) await new Promise((resolve) => setTimeout(resolve, 5));
-    if (abort) caller.abort();
+    if (abort) {
+      while (!tokens.refreshing) await new Promise((resolve) => setTimeout(resolve, 5));
+      caller.abort();
+    }
     return outcome;
   },
 };

@@ -112,7 +112,7 @@ describe.each(ways)('oidc-provider, refreshed by %s', (_, way) => {
     async (_when, options) => {
       const tokens = createTokenSource<Tokens>({
         token: signedIn,
-        refresh: (await way()) as never,
+        refresh: await way(),
         ...options,
       });
       const statuses = await sendHundred(fetchClient, tokens);
@@ -129,7 +129,7 @@ describe.each(ways)('oidc-provider, refreshed by %s', (_, way) => {
     const onSessionExpired = vi.fn();
     const tokens = createTokenSource<Tokens>({
       token: signedIn,
-      refresh: refresh as never,
+      refresh,
       onSessionExpired,
     });
     // Somebody else used the refresh token: the next use revokes the grant.
@@ -148,7 +148,7 @@ describe.each([...axiosClients, ...kyClients])('oidc-provider, called by $name',
     const refresh = await ways[0]![1]();
     const tokens = createTokenSource<Tokens>({
       token: signedIn,
-      refresh: refresh as never,
+      refresh,
       expiresAt: () => undefined,
     });
     const statuses = await sendHundred(client, tokens);

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import Provider from 'oidc-provider';
+import { Provider } from 'oidc-provider';
 import { listen } from '../loopback.ts';
 
 /** How long an access token lives, in seconds. */
@@ -31,7 +31,8 @@ export async function startProvider() {
     findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     cookies: { keys: ['loopback'] },
   });
-  server.on('request', provider.callback());
+  const handle = provider.callback();
+  server.on('request', (request, response) => void handle(request, response));
 
   const counts = { refreshes: 0, revocations: 0, refusals: 0 };
   provider.on('grant.success', ({ oidc }) => {

@@ -124,11 +124,13 @@ function axiosClient(
   };
 }
 
+const create17 = (config: object) => axios17.create(config) as unknown as AxiosInstance;
+
 export const axiosClients: Client[] = [
-  axiosClient('axios', axios.create, 'http'),
-  axiosClient('axios', axios.create, 'fetch'),
-  axiosClient('axios 1.7.0', axios17.create as never, 'http'),
-  axiosClient('axios 1.7.0', axios17.create as never, 'fetch'),
+  axiosClient('axios', (config) => axios.create(config), 'http'),
+  axiosClient('axios', (config) => axios.create(config), 'fetch'),
+  axiosClient('axios 1.7.0', create17, 'http'),
+  axiosClient('axios 1.7.0', create17, 'fetch'),
 ];
 
 function kyClient(name: string, create: (origin: string) => typeof ky2): Client {

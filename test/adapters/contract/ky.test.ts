@@ -2,4 +2,6 @@ import { describe } from 'vitest';
 import { kyClients } from './clients.ts';
 import { contract } from './contract.ts';
 
-describe.each(kyClients)('$name', (client) => contract(client));
+describe.each(kyClients)('$name', (client) => {
+  contract(client);
+});
