@@ -11,13 +11,13 @@ export function isStream(body: unknown): boolean {
 export function drain(stream: ReadableStream<Uint8Array>): ReadableStreamDefaultReader {
   const reader = stream.getReader();
   let size = 0;
-  const read = async (): Promise<unknown> => {
-    const { done, value } = await reader.read();
-    size += value?.length ?? 0;
-    return done || (size > DRAIN_LIMIT ? reader.cancel() : read());
-  };
+  const next = ({ done, value }: ReadableStreamReadResult<Uint8Array>): Promise<void> =>
+    done || (size += value.length) > DRAIN_LIMIT ? reader.cancel() : reader.read().then(next);
   // When it breaks off, there is no connection to free.
-  read().catch(() => {});
+  reader
+    .read()
+    .then(next)
+    .catch(() => {});
   return reader;
 }
 

@@ -1,4 +1,5 @@
 import { check } from './check.ts';
+import type { Credential } from './credential.ts';
 import { readOptions } from './options.ts';
 import { TokenRefreshError } from './token-refresh-error.ts';
 import type { TokenSource } from './token-source.ts';
@@ -61,8 +62,8 @@ export interface Exchange<Headers, Response> {
 
 /** A refused response that its caller may get yet. */
 export interface SetAside<Response> {
-  /** What the caller gets. Called once at the most, or `release` is. */
-  keep(): Response;
+  /** What the caller gets. */
+  readonly response: Response;
   /** Nobody will read it. */
   release(): void;
 }
@@ -94,8 +95,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
   const page = globalThis.location?.href;
   const allowed = allowedOrigins ?? [baseUrl, page].map(originOf).filter(isOrigin);
   const wanted = 'an array of origins such as "https://api.example.com"';
-  const isList = Array.isArray(allowed) && allowed.length > 0 && allowed.every(isOrigin);
-  check('allowedOrigins', allowedOrigins, wanted, isList);
+  check('allowedOrigins', allowedOrigins, wanted, !!(allowed[0] && allowed.every?.(isOrigin)));
   const origins = new Set(allowed.map(originOf));
 
   return async ({
@@ -117,21 +117,22 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     ) {
       return pass();
     }
+    const sendWith = ({ token }: Credential<Token>) => send((headers) => authorize(headers, token));
     let refused: SetAside<Response> | undefined;
     try {
       const credential = await tokens.get({ signal });
-      const response = await send((headers) => authorize(headers, credential.token));
+      const response = await sendWith(credential);
       // Redirected to another origin, the request has lost its token: nothing was refused.
       const origin = originOf(redirectedTo(response) || target);
       if (origin !== target.origin || !(await isRefused(response))) return response;
 
       refused = setAside(response);
-      const { token } = await tokens.renew(credential, { signal });
-      if (!replayable) return refused.keep();
+      const newer = await tokens.renew(credential, { signal });
+      if (!replayable) return refused.response;
       refused.release();
-      return await send((headers) => authorize(headers, token));
+      return await sendWith(newer);
     } catch (error) {
-      if (error instanceof TokenRefreshError) throw error.withResponse(refused?.keep());
+      if (error instanceof TokenRefreshError) throw error.withResponse(refused?.response);
       refused?.release();
       throw error;
     }

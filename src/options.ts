@@ -14,11 +14,11 @@ export function readOptions<
   check(name, given, 'an object', Object(given) === given);
   const options: Record<string, unknown> = { ...defaults };
   for (const [key, value] of Object.entries(given)) {
-    if (!(key in defaults)) throw new TypeError(`"${key}" is not an option (${name})`);
-    if (value === undefined) continue;
     const type = typeof options[key];
-    const [wanted, ok] = type === 'number' ? ['number from 0', value >= 0] : [type, true];
-    check(key, value, `a ${wanted}`, type === 'undefined' || (ok && typeof value === type));
+    check(key, value, 'an option', key in defaults);
+    if (value === undefined) continue;
+    check(key, value, `a ${type}`, type === 'undefined' || typeof value === type);
+    check(key, value, '0 or more', type !== 'number' || value >= 0);
     options[key] = value;
   }
   return options as never;

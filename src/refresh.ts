@@ -1,5 +1,5 @@
 import pRetry from 'p-retry';
-import { isTransient, readFailure, retryAfter } from './refresh-failure.ts';
+import { answerOf, isTransient, retryAfter } from './refresh-failure.ts';
 import { succeed } from './token-response.ts';
 import type { readTokenSourceOptions } from './token-source-options.ts';
 
@@ -52,9 +52,9 @@ export async function runRefresh<Token>(
   };
   /** Whether another attempt may help; after the wait that the server asks for. */
   const shouldRetry = async () => {
-    const failure = readFailure(self.failure);
-    const wait = retryAfter(failure);
-    if (self.final || !isTransient(failure) || wait > timeout) return false;
+    const answer = answerOf(self.failure);
+    const wait = retryAfter(answer);
+    if (self.final || !isTransient(answer) || wait > timeout) return false;
     await new Promise((resolve) => {
       // In a browser a number, which has no `unref`.
       setTimeout(resolve, wait).unref?.();

@@ -16,8 +16,6 @@ export interface Session<Token> {
   aheadAt?: number;
   /** The refresh that is running, or ran last. */
   refresh?: Refresh;
-  /** When the last refreshes began, the newest first, by the monotonic clock: as many as may be. */
-  begun: number[];
   /** Why it is over. Set once, before anyone hears. */
   over?: SessionExpiredError;
 }
@@ -37,11 +35,11 @@ export function schedule<Token>(
   const at = expiresAt(token, receivedAt!) ?? Infinity;
   // From 1e9 to 1e11 are the seconds of 2001 to 5138, and the milliseconds of 1970 to 1973.
   const isInstant = typeof at === 'number' && (at < 1e9 || at >= 1e11);
-  check('expiresAt()', at, 'epoch milliseconds (not seconds) or undefined', isInstant);
+  check('expiresAt()', at, 'epoch milliseconds, not seconds', isInstant);
 
   const life = at - receivedAt!;
   // A fresh token that has expired already tells of a clock that is off: only a refusal counts then.
   session.expiresAt = refresh && life <= 0 ? Infinity : at;
   const ahead = refreshAhead * (1 - Math.random() / 10);
-  session.aheadAt = session.expiresAt - (refresh ? Math.min(ahead, life / 2) : ahead);
+  session.aheadAt = session.expiresAt - Math.min(ahead, life / 2);
 }

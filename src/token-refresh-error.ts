@@ -19,7 +19,7 @@ export type TokenRefreshErrorCode =
 /** The base of every error about a token that cannot be had. Its message never holds a secret. */
 export class TokenRefreshError extends Error {
   override readonly name: string = 'TokenRefreshError';
-  readonly code: TokenRefreshErrorCode;
+  declare readonly code: TokenRefreshErrorCode;
   /**
    * From a token source: the answer of the failed refresh. From a client: this request's own refused
    * response. `undefined` where there was none. Not enumerable, so that no logger prints what is in it.

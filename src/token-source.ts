@@ -1,7 +1,7 @@
 import { connect, type ConnectOptions, type Connection, type HeaderSetter } from './connection.ts';
-import { Credential } from './credential.ts';
+import type { Credential } from './credential.ts';
 import { FlightGroup } from './flight-group.ts';
-import { readFailure } from './refresh-failure.ts';
+import { answerOf } from './refresh-failure.ts';
 import { runRefresh, type Refresh } from './refresh.ts';
 import { schedule, type Session } from './session.ts';
 import {
@@ -101,21 +101,25 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
   });
   let generation = 0;
   /** The only one that is not over, or the last one. */
-  let session: Session<Token> = { begun: [] };
+  let session: Session<Token> = {};
+  /** When its last refreshes began, the newest first, by the monotonic clock: as many as may be. */
+  let begun: number[] = [];
 
   const isRefreshing = () => flights.has(session);
 
   const hold = (owner: Session<Token>, token: Token) => {
-    const credential = new Credential(token, ++generation);
+    const credential = { generation: ++generation } as Credential<Token>;
+    Object.defineProperty(credential, 'token', { value: token });
     sessions.set(credential, owner);
     Object.assign(owner, { credential, receivedAt: Date.now(), expiresAt: undefined });
   };
 
   const begin = (token: Token) => {
-    const begun: Session<Token> = { begun: [] };
-    hold(begun, token);
-    schedule(begun, options);
-    session = begun;
+    const next: Session<Token> = {};
+    hold(next, token);
+    schedule(next, options);
+    session = next;
+    begun = [];
   };
 
   /** Ends a session for everyone who waits, and for ever. */
@@ -134,11 +138,11 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     const owner = session;
     if (!isRefreshing()) {
       const now = performance.now();
-      if (now - owner.begun.at(count - 1)! < window) {
-        const message = '"refreshLimit" is reached: does the API refuse fresh tokens?';
+      if (now - begun.at(count - 1)! < window) {
+        const message = '"refreshLimit" is reached: are fresh tokens refused?';
         throw new RefreshFailedError(message, 'REFRESH_LIMIT');
       }
-      owner.begun = [now, ...owner.begun].slice(0, count);
+      begun = [now, ...begun].slice(0, count);
     } else if (!ahead) owner.refresh!.ahead = false;
 
     const credential = await flights.run(owner, () => refresh(owner, ahead), { signal });
@@ -169,12 +173,13 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     // Ahead of time it costs nothing.
     owner.aheadAt = Infinity;
     if (self.controller.signal.aborted) {
-      const message = `refresh did not end within ${timeout} ms ("timeout"); sent through the wrapped client, it waits for itself: pass on its "signal", or "skip" it`;
+      const message = `refresh did not end within ${timeout} ms ("timeout"): sent through the wrapped client, it waits for itself`;
       return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
     }
     const cause = self.failure ?? error;
-    const { status, response } = readFailure(cause);
-    const message = `refresh failed${status ? ` with status ${status}` : ''}`;
+    const answer = answerOf(cause);
+    const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
+    const response = answer.headers && answer;
     if (!self.final || self.ahead) {
       return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
     }
@@ -187,22 +192,20 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
   const get = async (waiting?: Waiting): Promise<Credential<Token>> => {
     const signal = waiting?.signal;
     if (signal?.aborted) throw signal.reason;
-    const { credential, over, refresh } = session;
+    const { credential, over } = session;
     if (over) throw over;
-    if (credential && (!isRefreshing() || refresh!.ahead)) {
-      schedule(session, options);
-      const now = Date.now();
-      if (now < session.expiresAt!) {
-        if (now >= session.aheadAt! && !isRefreshing()) {
-          // A flight whose only caller leaves: it runs on, and counts those who join it.
-          const nobody = new AbortController();
-          renew(true, nobody.signal).catch(() => {});
-          nobody.abort();
-        }
-        return credential;
-      }
+    if (!credential || (isRefreshing() && !session.refresh!.ahead)) return renew(false, signal);
+
+    schedule(session, options);
+    const now = Date.now();
+    if (now >= session.expiresAt!) return renew(false, signal);
+    if (now >= session.aheadAt! && !isRefreshing()) {
+      // A flight whose only caller leaves: it runs on, and counts those who join it.
+      const nobody = new AbortController();
+      renew(true, nobody.signal).catch(() => {});
+      nobody.abort();
     }
-    return renew(false, signal);
+    return credential;
   };
 
   if (first != null) begin(first);
@@ -215,7 +218,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     async renew(credential, waiting) {
       const owner = sessions.get(credential);
       // Not by `check`, which would print a token that was given instead.
-      if (!owner) throw new TypeError('"credential" must come from this token source');
+      if (!owner) throw new TypeError('"credential" is not from this token source');
       if (owner.over) throw owner.over;
       return credential === owner.credential ? renew(false, waiting?.signal) : get(waiting);
     },

@@ -186,6 +186,15 @@ describe('§4.3 Ahead of time', () => {
     expect(refreshes).toHaveLength(2);
   });
 
+  it.each([Date.now() - 1, 0, -1])(
+    'refreshes first when the first token expired at %i',
+    async (at) => {
+      const { refreshes, name } = timed({ token: token(), expiresAt: () => at });
+      void name();
+      expect(refreshes).toHaveLength(1);
+    },
+  );
+
   it('uses a fresh token until it is refused when by this clock it has expired already', async () => {
     const { refreshes, name, renew } = timed();
     const renewal = renew();

@@ -56,7 +56,7 @@ describe('A credential', () => {
     const { tokens } = gated();
     const other = await gated().tokens.get();
     await expect(tokens.renew(other)).rejects.toThrow(
-      new TypeError('"credential" must come from this token source'),
+      new TypeError('"credential" is not from this token source'),
     );
     await expect(tokens.renew('eyJ.secret' as never)).rejects.toThrow(/^(?!.*secret)/);
   });

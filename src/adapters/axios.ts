@@ -177,7 +177,6 @@ function cancellationOf({ signal, cancelToken }: any) {
 /** Unread, an answer given as a stream pins its connection: so it is read, and what was read is kept. */
 function setAside(response: any): SetAside<any> {
   const { data } = response;
-  let keep = () => response;
   let release = () => {};
   if (data?.tee) {
     const [kept, rest] = data.tee();
@@ -193,17 +192,12 @@ function setAside(response: any): SetAside<any> {
       if (size > DRAIN_LIMIT) data.pause();
     };
     data.on('data', read).on('error', () => {});
-    keep = () => {
-      data.off('data', read).pause();
-      response.data = data.constructor.from(join(chunks, data));
-      return response;
+    const readOn = async function* () {
+      yield* chunks;
+      yield* data;
     };
+    response.data = data.constructor.from(readOn());
     release = () => data.destroy();
   }
-  return { keep, release };
-}
-
-async function* join<Chunk>(chunks: Chunk[], rest: AsyncIterable<Chunk>): AsyncGenerator<Chunk> {
-  yield* chunks;
-  yield* rest;
+  return { response, release };
 }

@@ -47,7 +47,8 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
   const exchange = tokens.connect<Headers, Response>(options, baseUrl);
 
   const withToken = (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
-    const request = isRequest(input) ? input : undefined;
+    // Not by `instanceof`: a `fetch` that is not the global one has a `Request` of its own.
+    const request = 'clone' in Object(input) ? (input as Request) : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
     const url = request?.url ?? `${input as string | URL}`;
     const given = init && { ...init };
@@ -74,18 +75,13 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
   return withToken as Fetch;
 }
 
-/** Not by `instanceof`: a `fetch` that is not the global one has a `Request` of its own. */
-function isRequest(input: RequestInfo | URL): input is Request {
-  return typeof input === 'object' && 'clone' in input;
-}
-
 /** Unread, an answer pins its connection, which the refresh may need: so it is read, and a copy kept. */
 function setAside(response: Response): SetAside<Response> {
   const isReadable = response.body?.getReader && !response.bodyUsed;
   const copy = isReadable ? response.clone() : response;
   const reader = isReadable && drain(response.body);
   return {
-    keep: () => copy,
+    response: copy,
     // Both, or the connection stays open for the other.
     release() {
       discard(reader || null);

@@ -16,7 +16,7 @@ import {
   type ServerSession,
   type TokenResponse,
 } from '../authorization-server.ts';
-import { settled } from '../gate.ts';
+import { gate, settled } from '../gate.ts';
 import { listen } from '../loopback.ts';
 
 let server: AuthorizationServer;
@@ -141,7 +141,6 @@ describe("§5.8 The user's interceptors and transforms", () => {
       synchronous: true,
     });
     const request = api.get('/api/me');
-    await Promise.resolve();
     expect(ran).toBe(true);
     await request;
   });
@@ -249,6 +248,12 @@ describe('§5.8 What a request may ask for', () => {
     const same = await api.get('me', { ...config, baseURL: `${server.origin}/api` });
     expect(same.data).toMatchObject({ path: '/api/me' });
     await foreign.close();
+  });
+
+  it('`allowAbsoluteUrls: false`: then every URL is of the base URL', async () => {
+    const { data } = await wrap({ allowAbsoluteUrls: false }).get('http://example.com/api');
+    expect(data).toMatchObject({ path: '/http://example.com/api' });
+    expect(session.refreshes).toBe(1);
   });
 
   it('`params`, which `skip` is not told of: it decides by the endpoint', async () => {
@@ -365,6 +370,23 @@ describe("§5.4 An answer as a stream: `responseType: 'stream'`", () => {
     const data = Readable.from(['one']);
     const error = await failureOf(api.post('/', data, { responseType: 'stream' }));
     expect(await text(error.response.data)).toBe('refused');
+    await close();
+  });
+
+  it('of a refusal that never ends, is closed when the request is replayed', async () => {
+    const closed = gate();
+    const { origin: baseURL, close } = await listen((request, response) => {
+      if (request.headers.authorization === 'Bearer second') {
+        response.end('fine');
+        return;
+      }
+      response.writeHead(401).write('and so on');
+      response.once('close', () => closed.open());
+    });
+    const own = createTokenSource({ token: 'first', refresh: () => 'second' });
+    const api = withTokenRefresh(axios.create({ baseURL }), own);
+    expect(await text((await api.get('/', { responseType: 'stream' })).data)).toBe('fine');
+    await closed.promise;
     await close();
   });
 

@@ -54,6 +54,7 @@ describe('§5.2 A request to an origin that is not allowed goes out untouched', 
       'https://api.example.com@evil.org/',
       'https://evil.org/https://api.example.com/',
       'https://example.com/',
+      'data:text/plain,https://api.example.com/',
     ]) {
       expect([url, await (await wrapped(url)).text()]).toEqual([url, '']);
     }
