@@ -59,7 +59,7 @@ export async function runRefresh<Token>(
       // In a browser a number, which has no `unref`.
       setTimeout(resolve, wait).unref?.();
     });
-    return !signal.aborted;
+    return true;
   };
   try {
     await Promise.race([

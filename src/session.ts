@@ -2,6 +2,7 @@ import { check } from './check.ts';
 import type { Credential } from './credential.ts';
 import type { Refresh } from './refresh.ts';
 import type { SessionExpiredError } from './token-refresh-error.ts';
+import type { expiryOf } from './token-response.ts';
 import type { readTokenSourceOptions } from './token-source-options.ts';
 
 /** From a sign-in to the next one, or to its end. */
@@ -32,7 +33,7 @@ export function schedule<Token>(
   if (session.expiresAt !== undefined) return;
   const { receivedAt, refresh } = session;
   const { token } = session.credential!;
-  const at = expiresAt(token, receivedAt!) ?? Infinity;
+  const at = (expiresAt as typeof expiryOf)(token, receivedAt!) ?? Infinity;
   // From 1e9 to 1e11 are the seconds of 2001 to 5138, and the milliseconds of 1970 to 1973.
   const isInstant = typeof at === 'number' && (at < 1e9 || at >= 1e11);
   check('expiresAt()', at, 'epoch milliseconds, not seconds', isInstant);

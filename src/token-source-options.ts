@@ -120,35 +120,25 @@ export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) 
     onSessionExpired: () => {},
     onRefresh: () => {},
   });
-  const { refresh, expiresAt, timeout = 30_000, retry = {}, refreshLimit = {} } = options;
+  const { refresh, timeout = 30_000, retry = {}, refreshLimit = {} } = options;
   check('refresh', refresh);
   // A longer timer fires at once.
   const isTimeout = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31;
   check('timeout', timeout, 'a positive number of milliseconds', isTimeout);
-  return {
-    ...options,
-    expiresAt: expiresAt as typeof expiryOf,
+  return Object.assign(options, {
     timeout,
-    retry: readRetryOptions(retry),
-    refreshLimit: readOptions(
-      refreshLimit || { count: 0 },
-      { count: 10, window: 30_000 },
-      'refreshLimit',
-    ),
-  };
+    retry: readOptions(retry, RETRY, 'retry'),
+    refreshLimit: readOptions(refreshLimit || { count: 0 }, REFRESH_LIMIT, 'refreshLimit'),
+  });
 }
 
-function readRetryOptions(given: RetryOptions) {
-  return readOptions(
-    given,
-    {
-      retries: 3,
-      factor: 2,
-      minTimeout: 500,
-      maxTimeout: Infinity,
-      maxRetryTime: Infinity,
-      randomize: true,
-    },
-    'retry',
-  );
-}
+const RETRY = {
+  retries: 3,
+  factor: 2,
+  minTimeout: 500,
+  maxTimeout: Infinity,
+  maxRetryTime: Infinity,
+  randomize: true,
+};
+
+const REFRESH_LIMIT = { count: 10, window: 30_000 };

@@ -186,14 +186,12 @@ describe('§4.3 Ahead of time', () => {
     expect(refreshes).toHaveLength(2);
   });
 
-  it.each([Date.now() - 1, 0, -1])(
-    'refreshes first when the first token expired at %i',
-    async (at) => {
-      const { refreshes, name } = timed({ token: token(), expiresAt: () => at });
-      void name();
-      expect(refreshes).toHaveLength(1);
-    },
-  );
+  it.each([1, 1e15])('refreshes first when the first token expired %i ms ago', async (ago) => {
+    const expiresAt = () => Math.max(Date.now() - ago, 0);
+    const { refreshes, name } = timed({ token: token(), expiresAt });
+    void name();
+    expect(refreshes).toHaveLength(1);
+  });
 
   it('uses a fresh token until it is refused when by this clock it has expired already', async () => {
     const { refreshes, name, renew } = timed();
@@ -214,7 +212,7 @@ describe('`expiresAt`', () => {
     ['2026', '"2026" (string)'],
   ])('must give epoch milliseconds, not %s', async (wrong, got) => {
     const expiresAt = () => wrong as number;
-    const message = /^"expiresAt\(\)" must be epoch milliseconds \(not seconds\) or undefined, got/;
+    const message = /^"expiresAt\(\)" must be epoch milliseconds, not seconds, got/;
     expect(() => timed({ expiresAt })).toThrow(message);
     expect(() => timed({ expiresAt })).toThrow(got);
     const tokens = createTokenSource<Token>({ refresh: () => ({ name: 'x' }), expiresAt });
