@@ -55,7 +55,7 @@ export interface Exchange<Headers, Response> {
   /** Sends it with a token, which `authorize` puts into the headers. */
   readonly send: (authorize: (headers: Headers) => unknown) => Promise<Response>;
   /** Where a response came from, if that is known and not where the request went. */
-  readonly redirectedTo: (response: Response) => string | false | undefined;
+  readonly redirectedTo: (response: Response) => string | undefined;
   /** Takes a refused response off its connection, which the refresh may need. */
   readonly setAside: (response: Response) => SetAside<Response>;
 }
@@ -123,7 +123,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
       const credential = await tokens.get({ signal });
       const response = await sendWith(credential);
       // Redirected to another origin, the request has lost its token: nothing was refused.
-      const origin = originOf(redirectedTo(response) || target);
+      const origin = originOf(redirectedTo(response)) ?? target.origin;
       if (origin !== target.origin || !(await isRefused(response))) return response;
 
       refused = setAside(response);
@@ -163,5 +163,5 @@ function bearer(headers: HeaderSetter, token: unknown): void {
       'a token must be visible ASCII or have such an "access_token"; else give "authorize"',
     );
   }
-  headers.set('authorization', `Bearer ${access_token}`);
+  headers.set('Authorization', `Bearer ${access_token}`);
 }

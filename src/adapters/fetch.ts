@@ -67,7 +67,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
         // A Request goes without an `init` of ours, which would reset its referrer.
         return fetch(copy ?? url, headers === copy?.headers ? given : { ...given, headers });
       },
-      redirectedTo: (response) => response.redirected && response.url,
+      redirectedTo: ({ redirected, url: end }) => (redirected ? end : undefined),
       setAside,
       // Its copies were sent. Nobody reads the original, and fetch, too, leaves it used.
     }).finally(() => discard(request?.body));

@@ -181,6 +181,17 @@ describe('§5.8 The transport', () => {
     expect(server.paths()).toEqual([]);
   });
 
+  it('may be a test double, which gives a path for a URL and looks for `Authorization`', async () => {
+    const answer = answering([401, 200]);
+    const adapter: AxiosAdapter = async (config) => {
+      const response = await answer(config);
+      return { ...response, request: { responseURL: '/api/me' } };
+    };
+    expect((await wrap().get('/api/me', { adapter })).status).toBe(200);
+    const sent = answer.mock.calls.map(([{ headers }]) => ({ ...headers })['Authorization']);
+    expect(sent).toEqual([expect.stringMatching(/^Bearer /), expect.stringMatching(/^Bearer /)]);
+  });
+
   it('may be a function that throws, which is its own error', async () => {
     const adapter = () => {
       throw new Error('mine');
