@@ -46,18 +46,19 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
   checkSource(tokens);
   const exchange = tokens.connect<Headers, Response>(options, baseUrl);
 
-  const withToken = (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+  const withToken = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     // Not by `instanceof`: a `fetch` that is not the global one has a `Request` of its own.
     const request = 'clone' in Object(input) ? (input as Request) : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
     const url = request?.url ?? `${input as string | URL}`;
     const given = init && { ...init };
-    const givenHeaders = init?.headers && new Headers(init.headers);
+    const { body, method = request?.method, signal = request?.signal, headers: own } = { ...given };
+    const givenHeaders = own && new Headers(own);
     return exchange({
       url,
-      method: init?.method ?? request?.method,
-      signal: init?.signal === undefined ? request?.signal : init.signal,
-      replayable: !isStream(init?.body),
+      method,
+      signal,
+      replayable: !isStream(body),
       pass: () => fetch(input, init),
       async send(authorize) {
         const copy = request?.clone();

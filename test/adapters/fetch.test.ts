@@ -65,6 +65,7 @@ describe('Like fetch', () => {
   it('rejects as fetch does when there is no network or no such URL', async () => {
     const { api, get } = expiredClient();
     await expect(api('http://')).rejects.toThrow(TypeError);
+    await expect(get('/api/me', { headers: { 'not a name': 'x' } })).rejects.toThrow(TypeError);
     await server.close();
     await expect(get('/api/me')).rejects.toThrow('fetch failed');
   });
