@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createTokenSource, type Connection } from '../../src/index.ts';
+import { settled } from '../gate.ts';
+import { runs, watchUnhandled } from './runs.ts';
+
+const expectNoneUnhandled = watchUnhandled();
+
+/** What happens, in this order, between answers that arrive in any. */
+type Action =
+  | { kind: 'request'; replayable: boolean; client: 0 | 1 }
+  | { kind: 'expire' }
+  | { kind: 'abort'; request: number };
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('request' as const),
+      replayable: fc.boolean(),
+      client: fc.constantFrom(0 as const, 1 as const),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('expire' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('abort' as const), request: fc.nat(20) }),
+  },
+);
+
+interface Response {
+  status: number;
+}
+
+interface Request {
+  replayable: boolean;
+  controller: AbortController;
+  /** The tokens it was sent with. */
+  sent: number[];
+  released: number;
+  outcome: Promise<Response | 'aborted'>;
+}
+
+/** An API whose refresh tokens rotate, which judges on arrival and answers when it likes. */
+class World {
+  readonly requests: Request[] = [];
+  /** What must not happen. */
+  readonly violations: string[] = [];
+  expiries = 0;
+  refreshes = 0;
+  /** The newest token, and whether the API still takes it. */
+  #token = 0;
+  #good = true;
+  readonly #scheduler: fc.Scheduler;
+  readonly #clients: Connection<{ set(name: string, value: string): unknown }, Response>[];
+
+  constructor(scheduler: fc.Scheduler) {
+    this.#scheduler = scheduler;
+    const tokens = createTokenSource<string>({
+      token: '0',
+      refreshLimit: false,
+      refresh: async ({ token }) => {
+        if (this.#good) this.violations.push(`a refresh while ${this.#token} was good`);
+        if (token !== String(this.#token)) this.violations.push(`${token} was used again`);
+        this.refreshes++;
+        this.#token++;
+        this.#good = true;
+        return scheduler.schedule(Promise.resolve(String(this.#token)), 'refreshed');
+      },
+    });
+    const options = { allowedOrigins: ['https://api.example.com'] };
+    this.#clients = [tokens.connect(options), tokens.connect(options)];
+  }
+
+  act(given: Action): void {
+    if (given.kind === 'request') this.#request(given.replayable, given.client);
+    else if (given.kind === 'abort') this.requests[given.request]?.controller.abort('aborted');
+    else if (this.#good) {
+      this.#good = false;
+      this.expiries++;
+    }
+  }
+
+  #request(replayable: boolean, client: 0 | 1): void {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const request: Request = {
+      replayable,
+      controller,
+      sent: [],
+      released: 0,
+      outcome: this.#clients[client]!({
+        url: 'https://api.example.com/me',
+        method: 'GET',
+        signal,
+        replayable,
+        pass: () => Promise.reject(new Error('sent untouched')),
+        send: async (authorize) => {
+          if (signal.aborted) this.violations.push('sent after its abort');
+          let token = -1;
+          await authorize({ set: (_, value) => (token = Number(value.replace('Bearer ', ''))) });
+          request.sent.push(token);
+          const status = this.#good && token === this.#token ? 200 : 401;
+          return this.#scheduler.schedule(Promise.resolve({ status }), `answer ${status}`);
+        },
+        redirectedTo: () => undefined,
+        setAside: (response) => ({ response, release: () => request.released++ }),
+      }).catch((error: unknown) => {
+        if (error !== 'aborted') this.violations.push(String(error));
+        return 'aborted' as const;
+      }),
+    };
+    this.requests.push(request);
+  }
+}
+
+describe('Requests over any number of clients of one source', () => {
+  it('cause one refresh per expiry, whatever the order of the answers; each is sent twice at the most', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(action, { minLength: 1, maxLength: 30 }),
+        async (scheduler, actions) => {
+          const world = new World(scheduler);
+          const steps = actions.map((each) => ({
+            label: each.kind,
+            builder: async () => {
+              world.act(each);
+              await settled();
+            },
+          }));
+          const { task } = scheduler.scheduleSequence(steps);
+          await scheduler.waitFor(task);
+          await scheduler.waitFor(Promise.all(world.requests.map(({ outcome }) => outcome)));
+
+          expect(world.violations).toEqual([]);
+          expect(world.refreshes).toBeLessThanOrEqual(world.expiries);
+          for (const { sent, outcome, replayable, controller, released } of world.requests) {
+            const answer = await outcome;
+            expect(sent.length).toBeLessThanOrEqual(replayable ? 2 : 1);
+            if (sent.length === 2) expect(sent[1]).toBeGreaterThan(sent[0]!);
+            if (answer === 'aborted') {
+              expect(controller.signal.aborted).toBe(true);
+              continue;
+            }
+            // Released for a replay, kept for a caller who gets it.
+            expect(released).toBe(sent.length - 1);
+            // Refused twice: the token expired again while the replay was on its way.
+            if (answer.status === 401 && replayable) expect(sent).toHaveLength(2);
+          }
+          await expectNoneUnhandled();
+        },
+      ),
+      runs(400),
+    );
+  });
+});
