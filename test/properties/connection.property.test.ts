@@ -35,6 +35,8 @@ interface Response {
 interface Request {
   replayable: boolean;
   controller: AbortController;
+  /** Begun during a refresh, it waits for that one's token. */
+  least: number;
   /** The tokens it was sent with. */
   sent: number[];
   released: number;
@@ -51,6 +53,7 @@ class World {
   /** The newest token, and whether the API still takes it. */
   #token = 0;
   #good = true;
+  #refreshing = false;
   readonly #scheduler: fc.Scheduler;
   readonly #clients: Connection<{ set(name: string, value: string): unknown }, Response>[];
 
@@ -65,7 +68,10 @@ class World {
         this.refreshes++;
         this.#token++;
         this.#good = true;
-        return scheduler.schedule(Promise.resolve(String(this.#token)), 'refreshed');
+        this.#refreshing = true;
+        await scheduler.schedule(Promise.resolve(), 'refreshed');
+        this.#refreshing = false;
+        return String(this.#token);
       },
     });
     const options = { allowedOrigins: ['https://api.example.com'] };
@@ -87,6 +93,7 @@ class World {
     const request: Request = {
       replayable,
       controller,
+      least: this.#refreshing ? this.#token : 0,
       sent: [],
       released: 0,
       outcome: this.#clients[client]!({
@@ -135,10 +142,11 @@ describe('Requests over any number of clients of one source', () => {
 
           expect(world.violations).toEqual([]);
           expect(world.refreshes).toBeLessThanOrEqual(world.expiries);
-          for (const { sent, outcome, replayable, controller, released } of world.requests) {
+          for (const { sent, least, outcome, replayable, controller, released } of world.requests) {
             const answer = await outcome;
             expect(sent.length).toBeLessThanOrEqual(replayable ? 2 : 1);
             if (sent.length === 2) expect(sent[1]).toBeGreaterThan(sent[0]!);
+            for (const token of sent) expect(token).toBeGreaterThanOrEqual(least);
             if (answer === 'aborted') {
               expect(controller.signal.aborted).toBe(true);
               continue;
