@@ -188,7 +188,9 @@ describe('§5.8 The transport', () => {
       return { ...response, request: { responseURL: '/api/me' } };
     };
     expect((await wrap().get('/api/me', { adapter })).status).toBe(200);
-    const sent = answer.mock.calls.map(([{ headers }]) => ({ ...headers })['Authorization']);
+    const sent = answer.mock.calls.map(
+      ([{ headers }]) => (headers as unknown as Record<string, unknown>)['Authorization'],
+    );
     expect(sent).toEqual([expect.stringMatching(/^Bearer /), expect.stringMatching(/^Bearer /)]);
   });
 
