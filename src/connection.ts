@@ -123,7 +123,8 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
       const credential = await tokens.get({ signal });
       const response = await sendWith(credential);
       // Redirected to another origin, the request has lost its token: nothing was refused.
-      const origin = originOf(redirectedTo(response)) ?? target.origin;
+      const end = redirectedTo(response);
+      const origin = (end && originOf(end)) ?? target.origin;
       if (origin !== target.origin || !(await isRefused(response))) return response;
 
       refused = setAside(response);
