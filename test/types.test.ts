@@ -23,13 +23,15 @@ beforeAll(async () => {
   for (const name of ['use.mts', 'use.cts']) {
     await copyFile(join(import.meta.dirname, 'types/use.ts'), join(folder, name));
   }
+  const clients = join(import.meta.dirname, 'types/use-clients.ts');
+  await copyFile(clients, join(folder, 'use-clients.mts'));
   await writeFile(join(folder, 'package.json'), '{}');
 });
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** The complaints of the compiler, about our declarations too. */
-function compile(file: string, module: ts.ModuleKind): string[] {
+function compile(file: string, module: ts.ModuleKind, skipLibCheck = false): string[] {
   const program = ts.createProgram([join(folder, file)], {
     module,
     target: ts.ScriptTarget.ES2022,
@@ -38,7 +40,7 @@ function compile(file: string, module: ts.ModuleKind): string[] {
     strict: true,
     exactOptionalPropertyTypes: true,
     noUncheckedIndexedAccess: true,
-    skipLibCheck: false,
+    skipLibCheck,
     noEmit: true,
   });
   return ts.getPreEmitDiagnostics(program).map(({ messageText, file: where, start }) => {
@@ -60,6 +62,11 @@ describe('The types', () => {
     },
     30_000,
   );
+
+  it('give back the very type of the client that is wrapped', () => {
+    // Of axios and ky, only what this file says of them is judged.
+    expect(compile('use-clients.mts', ts.ModuleKind.NodeNext, true)).toEqual([]);
+  }, 30_000);
 
   it('are checked by a test that can fail', async () => {
     await writeFile(join(folder, 'wrong.mts'), "import { nothing } from 'oneflight'; nothing();");

@@ -31,9 +31,13 @@ export interface AxiosAdapterOptions<Token> extends ConnectOptions<
 export interface AxiosLike {
   readonly defaults: { baseURL?: any; adapter?: any };
   readonly interceptors: { request: { use(onFulfilled: any, onRejected: any, options: any): any } };
-  create: (config?: any) => any;
   getUri(config?: any): string;
   request(config: any): Promise<any>;
+}
+
+/** The types of axios 1.7 do not tell that an instance has `create`. */
+interface Creator extends AxiosLike {
+  create: (config?: any) => Creator;
 }
 
 type Transport = (config: any, shown?: any) => Promise<any>;
@@ -75,7 +79,7 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
   const exchange = tokens.connect<AxiosRequestHeaders, any>(options, instance.defaults.baseURL);
 
   // An instance without interceptors and defaults: the way to the transports that axios has by name.
-  const bare = instance.create() as AxiosLike;
+  const bare = (instance as unknown as Creator).create();
   for (const name of Object.keys(bare.defaults)) delete (bare.defaults as any)[name];
 
   const sendWith = (transport: Transport, config: any) => {
@@ -133,7 +137,7 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
     return withToken;
   };
 
-  const wrapInstance = (child: AxiosLike): AxiosLike => {
+  const wrapInstance = (child: Creator): Creator => {
     const { create, defaults, interceptors } = child;
     wrapped.add(child);
     child.create = (config) => wrapInstance(create(config));
@@ -149,7 +153,7 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
     );
     return child;
   };
-  return wrapInstance(instance) as Instance;
+  return wrapInstance(instance as unknown as Creator) as unknown as Instance;
 }
 
 /** A form of the package `form-data` is a stream. What it holds in memory can be sent twice. */
