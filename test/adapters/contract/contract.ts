@@ -358,6 +358,18 @@ export function contract(client: Client): void {
       ]);
     });
 
+    it('and is answered 401 there: no loop, and the session is over for everyone', async () => {
+      const skip = ({ url }: { url: string }) => url.endsWith('/token');
+      const { send } = through(false, { skip });
+      server.scriptRefreshes(401);
+      const errors = await all(10, (n) => failureOf(send(`/api/${n}`)));
+      for (const error of errors) {
+        expect([error.code, client.statusOf(error)]).toEqual(['SESSION_EXPIRED', 401]);
+      }
+      expect(refreshes()).toBe(1);
+      expect(server.paths()).toHaveLength(10);
+    });
+
     it('and does neither: fails with a message that says why', async () => {
       const { send } = through(false);
       const error = await failureOf(send('/api/me'));
