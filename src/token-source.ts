@@ -225,7 +225,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     async set(token) {
       const previous = session;
       begin(token);
-      const message = '"set" has begun another session (a refresh returns its token instead)';
+      const message = '"set" has begun another session; "refresh" returns its token';
       end(previous, message, 'SESSION_REPLACED');
     },
     async clear() {

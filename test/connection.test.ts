@@ -54,6 +54,19 @@ it('knows the signal of the running refresh, and no other', async () => {
   expect((await send({ signal })).sent).toBe('Bearer second');
 });
 
+it('keeps the error of a source within another, with its own refused answer', async () => {
+  const dead = createTokenSource<string>({
+    token: 'first',
+    refresh: () => Promise.reject(Object.assign(new Error('refused'), { status: 400 })),
+  });
+  const inner = client(dead);
+  const outer = client(createTokenSource<string>({ token: 'outer', refresh: () => 'newer' }));
+  await expect(outer({ send: () => inner() })).rejects.toMatchObject({
+    code: 'SESSION_EXPIRED',
+    response: { status: 401, sent: 'Bearer first' },
+  });
+});
+
 it('releases the refused response for a replay only: else its caller gets it', async () => {
   const release = vi.fn();
   const setAside = (response: { status: number; sent: string | null }) => ({ response, release });

@@ -363,7 +363,7 @@ describe('§4.8 Sign-in and sign-out win, and no request crosses sessions', () =
     });
     const renewal = tokens.renew(await tokens.get());
     await expect(renewal).rejects.toThrow(
-      '"set" has begun another session (a refresh returns its token',
+      '"set" has begun another session; "refresh" returns its token',
     );
     expect((await tokens.get()).token).toBe('second');
   });
