@@ -170,8 +170,8 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
 
   /** What a failed refresh means, as an error for those who wait. */
   const fail = (owner: Session<Token>, self: Refresh, error: unknown): TokenRefreshError => {
-    // Ahead of time it costs nothing.
-    owner.aheadAt = Infinity;
+    // Ahead of time it costs nothing: the token lives out its time.
+    if (self.ahead) owner.aheadAt = Infinity;
     if (self.controller.signal.aborted) {
       const message = `refresh did not end within ${timeout} ms ("timeout"): sent through the wrapped client, it waits for itself`;
       return new RefreshFailedError(message, 'REFRESH_TIMEOUT');

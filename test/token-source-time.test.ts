@@ -154,6 +154,20 @@ describe('§4.3 Ahead of time', () => {
     expect(onSessionExpired).toHaveBeenCalledTimes(1);
   });
 
+  it('begins on time all the same when a refresh for a refusal has failed before', async () => {
+    const { tokens, refreshes, name } = timed({
+      token: token(),
+      refreshAhead: 10 * SECOND,
+      retry: { retries: 0 },
+    });
+    const renewal = tokens.renew(await tokens.get());
+    refreshes[0]!.fail(answered(503));
+    await expect(renewal).rejects.toMatchObject({ code: 'REFRESH_FAILED' });
+    await vi.advanceTimersByTimeAsync(51 * SECOND);
+    expect(await name()).toBe('first');
+    expect(refreshes).toHaveLength(2);
+  });
+
   it('ends the session when someone waits for the background refresh that fails for good', async () => {
     const { tokens, refreshes, name } = timed({ token: token(), refreshAhead: 10 * SECOND });
     const first = await tokens.get();
