@@ -21,7 +21,7 @@ export function succeed<Token>(previous: Token | undefined, next: Token): Token 
   if (!isTokenResponse(previous)) {
     if (previous == null || next != null) return next;
   } else if (isTokenResponse(next)) {
-    return { ...next, refresh_token: next.refresh_token ?? previous.refresh_token };
+    return next.refresh_token ? next : { ...next, refresh_token: previous.refresh_token };
   }
   throw new TypeError('"refresh" must return a token');
 }

@@ -136,6 +136,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
   /** Joins the refresh of the session, or begins one. */
   const renew = async (ahead: boolean, signal?: AbortSignal | null): Promise<Credential<Token>> => {
     const owner = session;
+    if (signal?.aborted) throw signal.reason;
     if (!isRefreshing()) {
       const now = performance.now();
       if (now - begun.at(count - 1)! < window) {

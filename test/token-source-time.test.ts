@@ -552,4 +552,15 @@ describe('An OAuth token response works as it is', () => {
     expect(seen).toEqual(['R1', 'R1', 'R2']);
     expect((await tokens.get()).token).toEqual({ ...response('d'), refresh_token: 'R2' });
   });
+
+  it('is otherwise the very object that `refresh` returned, with whatever hangs on it', async () => {
+    const answer = { ...response('b'), refresh_token: 'R2' };
+    Object.defineProperty(answer, 'claims', { value: () => 'hidden, as openid-client has it' });
+    const tokens = createTokenSource({
+      token: { ...response('a'), refresh_token: 'R1' },
+      refresh: () => answer,
+    });
+    await tokens.renew(await tokens.get());
+    expect((await tokens.get()).token).toBe(answer);
+  });
 });

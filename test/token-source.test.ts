@@ -305,6 +305,17 @@ describe('§4.7 The refresh belongs to no caller', () => {
     expect(refreshes).toHaveLength(0);
   });
 
+  it('counts a caller who has left already for nothing', async () => {
+    const { tokens, refreshes } = gated({ refreshLimit: { count: 1 } });
+    const signal = AbortSignal.abort('gone');
+    const credential = await tokens.get();
+    await expect(tokens.renew(credential, { signal })).rejects.toBe('gone');
+    expect(refreshes).toHaveLength(0);
+    const renewal = tokens.renew(credential);
+    refreshes[0]!.open('second');
+    expect((await renewal).token).toBe('second');
+  });
+
   it('rejects a signal that is none', async () => {
     const { tokens } = gated();
     const renewal = tokens.renew(await tokens.get(), { signal: 'now' as never });
