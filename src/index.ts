@@ -20,6 +20,15 @@ export type {
   RequestSummary,
   SetAside,
 } from './connection.ts';
+export {
+  sharedTokens,
+  type LockGrant,
+  type SharedTokens,
+  type SharedTokensOptions,
+  type StoredSession,
+  type TokenLocks,
+  type TokenStore,
+} from './shared-tokens.ts';
 export type { Credential } from './credential.ts';
 export type {
   RefreshContext,

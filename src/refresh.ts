@@ -21,6 +21,7 @@ export interface Refresh {
  *
  * @param land Called with the token: before this resolves or, when it comes after the refresh was
  *   aborted, after this has rejected.
+ * @param beforeSend Called last before each attempt. What it throws ends them.
  * @returns Rejects with anything: see `failure`.
  */
 export async function runRefresh<Token>(
@@ -32,7 +33,8 @@ export async function runRefresh<Token>(
     isFinal,
   }: Omit<ReturnType<typeof readTokenSourceOptions<Token>>, 'token'>,
   token: Token | undefined,
-  land: (token: Token) => void,
+  land: (token: Token) => Promise<void>,
+  beforeSend?: () => void,
 ): Promise<void> {
   const { controller } = self;
   const { signal } = controller;
@@ -40,9 +42,10 @@ export async function runRefresh<Token>(
 
   const attempt = async () => {
     if (signal.aborted) return;
+    beforeSend?.();
     self.attempts++;
     try {
-      land(succeed(token, await refresh({ token, signal })));
+      await land(succeed(token, await refresh({ token, signal })));
     } catch (error) {
       self.final = isFinal(error);
       self.failure = error;

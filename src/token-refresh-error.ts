@@ -7,6 +7,7 @@
  * - `REFRESH_FAILED`: a passing failure; the session is kept and the next caller tries again.
  * - `REFRESH_TIMEOUT`: the same, by the option `timeout`.
  * - `REFRESH_LIMIT`: the same, by the option `refreshLimit`.
+ * - `STORE_FAILED`: the same, by the lock or the store that realms share.
  */
 export type TokenRefreshErrorCode =
   | 'SESSION_EXPIRED'
@@ -14,7 +15,8 @@ export type TokenRefreshErrorCode =
   | 'SIGNED_OUT'
   | 'REFRESH_FAILED'
   | 'REFRESH_TIMEOUT'
-  | 'REFRESH_LIMIT';
+  | 'REFRESH_LIMIT'
+  | 'STORE_FAILED';
 
 /** The base of every error about a token that cannot be had. Its message never holds a secret. */
 export class TokenRefreshError extends Error {

@@ -2,6 +2,7 @@ import { check } from './check.ts';
 import { readOptions } from './options.ts';
 import { isFinalFailure } from './refresh-failure.ts';
 import { expiryOf } from './token-response.ts';
+import type { SharedTokens } from './shared-tokens.ts';
 import type { SessionExpiredError } from './token-refresh-error.ts';
 
 /** What `refresh` is given. `Held` is the token, or `undefined` in a source that may have none yet. */
@@ -22,7 +23,7 @@ export interface RefreshLanding {
   readonly duration: number;
   /** How many requests waited for it. 0 when it ran ahead of time and nobody did. */
   readonly callers: number;
-  /** How often `refresh` was called: 1, and one more for each retry. */
+  /** How often `refresh` was called: 1, and one more for each retry. 0 when another realm did it. */
   readonly attempts: number;
 }
 
@@ -97,8 +98,14 @@ export interface TokenSourceOptions<Token, Held = Token | undefined> {
   refreshLimit?: RefreshLimit | false | undefined;
 
   /**
-   * Called once when a session has expired, before any caller hears; not for `set` and `clear`. Never
-   * awaited; what it throws is ignored.
+   * Shares the session with other tabs, processes or machines: one refresh for all of them. `token` is
+   * then only for a session that they do not know yet.
+   */
+  shared?: SharedTokens<Token> | undefined;
+
+  /**
+   * Called once when a session has expired, before any caller hears; not for the source's own `set`
+   * and `clear`, but for those of another realm. Never awaited; what it throws is ignored.
    */
   onSessionExpired?: ((error: SessionExpiredError) => unknown) | undefined;
 
@@ -117,11 +124,13 @@ export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) 
     retry: undefined,
     isFinal: isFinalFailure,
     refreshLimit: undefined,
+    shared: undefined,
     onSessionExpired: () => {},
     onRefresh: () => {},
   });
-  const { refresh, timeout = 30_000, retry = {}, refreshLimit = {} } = options;
+  const { refresh, shared, timeout = 30_000, retry = {}, refreshLimit = {} } = options;
   check('refresh', refresh);
+  if (shared) check('shared', shared, 'made by "sharedTokens"', !!shared.join);
   // A longer timer fires at once.
   const isTimeout = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31;
   check('timeout', timeout, 'a positive number of milliseconds', isTimeout);

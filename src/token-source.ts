@@ -42,9 +42,12 @@ export interface TokenSource<Token> {
 
   /**
    * Signs in: begins a session with `token`. Done when it returns; whoever waits in the session
-   * before gets `SessionExpiredError`, and a refresh that lands late is discarded.
+   * before gets `SessionExpiredError`, and a refresh that lands late is discarded. With `shared`, the
+   * other realms follow, and it is done there when the promise resolves.
    *
-   * @returns Rejects, and changes nothing, when `expiresAt` throws or gives no instant.
+   * @returns Rejects, and changes nothing, when `expiresAt` throws or gives no instant. Rejects with
+   *   `RefreshFailedError` when the store failed: it holds in this realm, and will be written there
+   *   before it is next read.
    */
   set(this: void, token: Token): Promise<void>;
 
@@ -53,6 +56,15 @@ export interface TokenSource<Token> {
 
   /** Whether a refresh is running, in the background or with callers waiting. */
   readonly refreshing: boolean;
+
+  /**
+   * `shared` when other realms know this session and at most one of them refreshes at a time; `none`
+   * without `shared`, and where the browser lacks the means.
+   */
+  readonly coordination: 'shared' | 'none';
+
+  /** Stops to listen to other realms, for a source that is not used any more. */
+  close(this: void): void;
 
   /**
    * For adapters: how the requests of one client are sent with the tokens of this source.
@@ -91,7 +103,7 @@ export function createTokenSource<Token>(options: TokenSourceOptions<Token>): To
 export function createTokenSource<Token>(given: TokenSourceOptions<Token>): TokenSource<Token> {
   // The token is not kept with the options, where it would outlive its session.
   const { token: first, ...options } = readTokenSourceOptions(given);
-  const { timeout, onRefresh, onSessionExpired } = options;
+  const { timeout, shared, onRefresh, onSessionExpired } = options;
   const { count, window } = options.refreshLimit;
   /** The session of every credential given out. */
   const sessions = new WeakMap<Credential<Token>, Session<Token>>();
@@ -107,16 +119,21 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
 
   const isRefreshing = () => flights.has(session);
 
-  const hold = (owner: Session<Token>, token: Token) => {
+  const isExpired = (owner: Session<Token>) => {
+    schedule(owner, options);
+    return Date.now() >= owner.expiresAt!;
+  };
+
+  const hold = (owner: Session<Token>, token: Token, age = 0) => {
     const credential = { generation: ++generation } as Credential<Token>;
     Object.defineProperty(credential, 'token', { value: token });
     sessions.set(credential, owner);
-    Object.assign(owner, { credential, receivedAt: Date.now(), expiresAt: undefined });
+    Object.assign(owner, { credential, receivedAt: Date.now() - age, expiresAt: undefined });
   };
 
-  const begin = (token: Token) => {
-    const next: Session<Token> = {};
-    hold(next, token);
+  const begin = (token: Token, id?: string, age?: number) => {
+    const next: Session<Token> = { id };
+    hold(next, token, age);
     schedule(next, options);
     session = next;
     begun = [];
@@ -132,6 +149,32 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     owner.credential = undefined;
     owner.refresh?.controller.abort();
   };
+
+  /** The same when this realm did not ask for it. */
+  const expire = (
+    owner: Session<Token>,
+    ...reason: ConstructorParameters<typeof SessionExpiredError>
+  ) => {
+    if (owner.over) return;
+    end(owner, ...reason);
+    // Nothing waits for the hook, and what it throws, now or later, is ignored.
+    (async () => onSessionExpired(owner.over!))().catch(() => {});
+  };
+
+  const membership = shared?.join({
+    timeout,
+    adopt({ session: id, token, over, age }) {
+      const owner = session;
+      if (over) return expire(owner, 'the session has ended in another realm', over);
+      if (!owner.over && (owner.id ?? id) === id) {
+        Object.assign(owner, { id, isRefreshed: true });
+        hold(owner, token!, age);
+      } else {
+        begin(token!, id, age);
+        expire(owner, 'another realm has begun another session', 'SESSION_REPLACED');
+      }
+    },
+  });
 
   /** Joins the refresh of the session, or begins one. */
   const renew = async (ahead: boolean, signal?: AbortSignal | null): Promise<Credential<Token>> => {
@@ -153,17 +196,38 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
 
   /** The task of a flight. */
   const refresh = async (owner: Session<Token>, ahead: boolean): Promise<Credential<Token>> => {
-    const { credential } = owner;
+    const stale = owner.credential;
+    let replaced = stale;
     const self: Refresh = { controller: new AbortController(), ahead, attempts: 0 };
     owner.refresh = self;
+    const isNeeded = () => !owner.over && owner.credential === replaced;
+    // A token may come after its refresh was given up. The server has rotated: it is not lost,
+    // unless the session is over or another one has landed.
+    const land = async (token: Token) => {
+      if (!isNeeded()) return;
+      if (membership) {
+        owner.id ??= newId();
+        if (!(await membership.land({ session: owner.id, token })) || !isNeeded()) return;
+      }
+      owner.isRefreshed = true;
+      hold(owner, token);
+    };
+    const run = (beforeSend?: () => void) => {
+      replaced = owner.credential;
+      return runRefresh(self, options, replaced?.token, land, beforeSend);
+    };
     try {
-      // A token may come after its refresh was given up. The server has rotated: it is not lost,
-      // unless the session is over or another one has landed.
-      await runRefresh<Token>(self, options, credential?.token, (token) => {
-        if (!owner.over && owner.credential === credential) hold(owner, token);
-      });
+      await (membership?.renew({
+        run,
+        signal: self.controller.signal,
+        isDone: () => !!owner.over || (owner.credential !== stale && !isExpired(owner)),
+        verdict: () =>
+          self.final && !self.ahead
+            ? { session: (owner.id ??= newId()), over: 'SESSION_EXPIRED' }
+            : undefined,
+      }) ?? run());
     } catch (error) {
-      if (!owner.over && owner.credential === credential) throw fail(owner, self, error);
+      if (isNeeded()) throw fail(owner, self, error);
     }
     if (owner.over) throw owner.over;
     return owner.credential!;
@@ -177,6 +241,8 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
       const message = `refresh did not end within ${timeout} ms ("timeout"): sent through the wrapped client, it waits for itself`;
       return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
     }
+    // The lock or the store has failed, not the refresh.
+    if (!self.failure && error instanceof RefreshFailedError) return error;
     const cause = self.failure ?? error;
     const answer = answerOf(cause);
     const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
@@ -184,23 +250,20 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     if (!self.final || self.ahead) {
       return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
     }
-    end(owner, `session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
-    // Nothing waits for the hook, and what it throws, now or later, is ignored.
-    (async () => onSessionExpired(owner.over!))().catch(() => {});
+    expire(owner, `session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
     return owner.over!;
   };
 
   const get = async (waiting?: Waiting): Promise<Credential<Token>> => {
     const signal = waiting?.signal;
     if (signal?.aborted) throw signal.reason;
+    membership?.watch();
     const { credential, over } = session;
     if (over) throw over;
     if (!credential || (isRefreshing() && !session.refresh!.ahead)) return renew(false, signal);
 
-    schedule(session, options);
-    const now = Date.now();
-    if (now >= session.expiresAt!) return renew(false, signal);
-    if (now >= session.aheadAt! && !isRefreshing()) {
+    if (isExpired(session)) return renew(false, signal);
+    if (Date.now() >= session.aheadAt! && !isRefreshing()) {
       // A flight whose only caller leaves: it runs on, and counts those who join it.
       const nobody = new AbortController();
       renew(true, nobody.signal).catch(() => {});
@@ -225,17 +288,29 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     },
     async set(token) {
       const previous = session;
-      begin(token);
+      const id = newId();
+      begin(token, id);
       const message = '"set" has begun another session; "refresh" returns its token';
       end(previous, message, 'SESSION_REPLACED');
+      await membership?.publish({ session: id, token });
     },
     async clear() {
       end(session, 'signed out', 'SIGNED_OUT');
+      await membership?.publish({ session: (session.id ??= newId()), over: 'SIGNED_OUT' });
     },
     get refreshing() {
       return isRefreshing();
     },
+    get coordination() {
+      return shared?.coordination ?? 'none';
+    },
+    close: () => membership?.leave(),
     connect: (adapterOptions, baseUrl) => connect(source, isRefreshSignal, adapterOptions, baseUrl),
   };
   return source;
+}
+
+/** A name for a session: unlikely to be another's under the same name. */
+function newId(): string {
+  return `${Math.random()}`;
 }

@@ -22,6 +22,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'options.ts',
     'refresh-failure.ts',
     'token-response.ts',
+    'type shared-tokens.ts',
     'type token-refresh-error.ts',
   ],
   'refresh.ts': [
@@ -56,6 +57,18 @@ const MAY_IMPORT: Record<string, string[]> = {
     'token-source-options.ts',
   ],
 
+  'shared-session.ts': ['p-retry', 'token-refresh-error.ts', 'type shared-tokens.ts'],
+  'shared-refresh.ts': [
+    'p-retry',
+    'shared-session.ts',
+    'token-refresh-error.ts',
+    'type shared-tokens.ts',
+  ],
+  'shared-tokens.ts': ['check.ts', 'shared-refresh.ts', 'shared-session.ts'],
+  'realms/lease.ts': ['check.ts', 'type shared-tokens.ts'],
+  'realms/redis.ts': ['check.ts', 'realms/lease.ts', 'shared-tokens.ts'],
+  'realms/postgres.ts': ['check.ts', 'realms/lease.ts', 'shared-tokens.ts'],
+
   'body.ts': [],
   'adapters/fetch.ts': ['body.ts', 'check.ts', 'type connection.ts', 'type token-source.ts'],
   'adapters/axios.ts': ['body.ts', 'check.ts', 'type connection.ts', 'type token-source.ts'],
@@ -65,6 +78,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'connection.ts',
     'credential.ts',
     'flight-group.ts',
+    'shared-tokens.ts',
     'single-flight.ts',
     'token-refresh-error.ts',
     'token-source-options.ts',

@@ -40,6 +40,8 @@ const ENTRIES = [
   ['withTokenRefresh', 'oneflight/fetch', "export { withTokenRefresh } from 'oneflight/fetch'"],
   ['withTokenRefresh', 'oneflight/axios', "export { withTokenRefresh } from 'oneflight/axios'"],
   ['withTokenRefresh', 'oneflight/ky', "export { withTokenRefresh } from 'oneflight/ky'"],
+  ['redisTokens', 'oneflight/redis', "export { redisTokens } from 'oneflight/redis'"],
+  ['postgresTokens', 'oneflight/postgres', "export { postgresTokens } from 'oneflight/postgres'"],
   [
     'createTokenSource, withTokenRefresh',
     'both',
@@ -54,7 +56,7 @@ export async function sizes(): Promise<{ names: string; from: string; bytes: num
       names,
       from,
       // Only where it is needed: what is external leaves its import behind even when unused.
-      bytes: (await bundle(code, code.includes('createTokenSource') ? ['p-retry'] : [])).bytes,
+      bytes: (await bundle(code, /Source|Tokens/.test(code) ? ['p-retry'] : [])).bytes,
     })),
   );
 }

@@ -1,0 +1,176 @@
+import pRetry from 'p-retry';
+import type { ReadSession, Realm, SharedTokensOptions, StoredSession } from './shared-tokens.ts';
+import { RefreshFailedError, TokenRefreshError } from './token-refresh-error.ts';
+
+/** What is to be stored; its version is found out when it is written. */
+export type Entry<Token> = Omit<StoredSession<Token>, 'version'>;
+
+/** Milliseconds after which a store that does not answer has failed. */
+const STORE_TIMEOUT = 5_000;
+
+/** How often a write is tried that others forestall, before the store itself is held to be at fault. */
+const WRITE_TRIES = 20;
+
+/** Milliseconds between looks, on use, at a store that tells of no changes. */
+const LOOK_EVERY = 5_000;
+
+/** What is to be stored outlasts a command that fails, and a server that restarts. */
+const SAVE_RETRY = { minTimeout: 25, maxTimeout: 1_000, factor: 3, unref: true };
+
+/** One realm's view of what is stored: what it has seen, what it has to write, and what it hears. */
+export class SharedSession<Token> {
+  /** Called after each adoption, of which the realm itself is told first. */
+  readonly listeners = new Set<() => void>();
+  readonly #options: SharedTokensOptions<Token, any>;
+  readonly #adopt: Realm<Token>['adopt'];
+  /** The newest version that this realm has adopted or written. */
+  #version = 0;
+  /** The version that was there when the store was last read or written; 0 for nothing. */
+  #there = 0;
+  /**
+   * What this realm knows and the store does not; nothing is adopted until it is written. `wins` for a
+   * sign-in or sign-out, which is written whatever is there.
+   */
+  #unsaved: { readonly entry: Entry<Token>; readonly wins: boolean } | undefined;
+  /** The end of the last use of the store: one at a time, or their answers would cross. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Missing until the realm listens. */
+  #unsubscribe: (() => void) | undefined;
+  /** When the store was last looked at on use, by the monotonic clock. */
+  #watchedAt = -Infinity;
+
+  constructor(options: SharedTokensOptions<Token, any>, { adopt }: Realm<Token>) {
+    this.#options = options;
+    this.#adopt = adopt;
+  }
+
+  /** Hears of changes from now on, unless it has left. Called on every use. */
+  watch(): void {
+    const { store } = this.#options;
+    // What is missed here is found when it is needed.
+    const look = () => void this.look().catch(() => {});
+    if (store.subscribe) {
+      this.#unsubscribe ??= store.subscribe(look);
+    } else if (performance.now() - this.#watchedAt > LOOK_EVERY) {
+      this.#watchedAt = performance.now();
+      look();
+    }
+  }
+
+  leave(): void {
+    this.#unsubscribe?.();
+    this.#unsubscribe = () => {};
+    this.#watchedAt = Infinity;
+  }
+
+  /** Adopts what is newer, which has just been read if it is given. */
+  look(seen?: ReadSession<unknown>): Promise<void> {
+    return this.#inTurn(() => this.#look(seen));
+  }
+
+  /** @see {@link Membership.land} */
+  async land(entry: Entry<Token>): Promise<boolean> {
+    const seen = this.#version;
+    const land = async () => {
+      // What is newer may have been adopted, or begun here, since this was called.
+      if (this.#unsaved || this.#version > seen) return false;
+      this.#unsaved = { entry, wins: false };
+      await this.#save();
+      if (this.#version > seen) return true;
+      await this.#look();
+      return false;
+    };
+    // The server has rotated: the token counts here, and is written as soon as it can be.
+    return this.#inTurn(land).catch(() => true);
+  }
+
+  /**
+   * Resolves when nothing is left to be written, or the store has failed for too long; then it is
+   * written before it is read again.
+   *
+   * @param within Milliseconds.
+   */
+  async settle(within: number): Promise<void> {
+    if (!this.#unsaved) return;
+    const options = { ...SAVE_RETRY, retries: Infinity, maxRetryTime: within };
+    await pRetry(() => this.look(), options).catch(() => {});
+  }
+
+  /** Writes the end of the session, if nothing newer is there; else adopts that. */
+  close(entry: Entry<Token>): Promise<void> {
+    const seen = this.#version;
+    return this.#inTurn(async () => {
+      if (this.#version === seen) this.#unsaved ??= { entry, wins: false };
+      await this.#look();
+    });
+  }
+
+  publish(entry: Entry<Token>): Promise<void> {
+    // At once, so that nothing older is adopted from now on.
+    this.#unsaved = { entry, wins: true };
+    return pRetry(() => this.#inTurn(() => this.#save()), { ...SAVE_RETRY, retries: 3 });
+  }
+
+  #inTurn<Result>(use: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(() => withinTime(use()));
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #look(seen?: ReadSession<unknown>): Promise<void> {
+    const isStale = !seen || this.#unsaved;
+    await this.#save();
+    const { store, decode = asItIs } = this.#options;
+    const stored = isStale ? await store.read() : seen;
+    this.#there = stored?.version ?? 0;
+    if (!stored || this.#there <= this.#version) return;
+    const token = stored.token === undefined ? undefined : await decode(stored.token);
+    // A sign-in or sign-out of this realm's own may have come meanwhile.
+    if (this.#unsaved) return;
+    this.#version = this.#there;
+    this.#adopt({ ...stored, token });
+    for (const tell of this.listeners) tell();
+  }
+
+  /** Writes what is unsaved. What does not win is dropped when something newer is there. */
+  async #save(): Promise<void> {
+    const { store, encode = asItIs } = this.#options;
+    for (let tries = 0; this.#unsaved; tries++) {
+      if (tries === WRITE_TRIES) throw new Error('the store refuses every write');
+      const unsaved = this.#unsaved;
+      const { session, over, token } = unsaved.entry;
+      const version = Math.max(this.#version + 1, this.#there + 1, Date.now());
+      const encoded = token === undefined ? undefined : await encode(token);
+      const stored = { version, session, over, token: encoded };
+      const isWritten = await store.write(stored, { expected: this.#there });
+      this.#there = isWritten ? version : ((await store.read())?.version ?? 0);
+      // What is there and not newer is left of a store that lost its data: it is overwritten.
+      const isDropped = !unsaved.wins && this.#there > this.#version;
+      if (isWritten) this.#version = version;
+      if ((isWritten || isDropped) && this.#unsaved === unsaved) this.#unsaved = undefined;
+    }
+  }
+}
+
+const asItIs = (token: any): any => token;
+
+async function withinTime<Result>(use: Promise<Result>): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    const giveUp = () => reject(new Error(`no answer within ${STORE_TIMEOUT} ms`));
+    timer = setTimeout(giveUp, STORE_TIMEOUT);
+  });
+  try {
+    return await Promise.race([use, silence]);
+  } catch (error) {
+    throw storeFailure(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What a lock or a store threw, as those who wait get it. */
+export function storeFailure(cause: unknown): TokenRefreshError {
+  if (cause instanceof TokenRefreshError) return cause;
+  return new RefreshFailedError('the lock or the store failed', 'STORE_FAILED', cause);
+}
