@@ -23,6 +23,7 @@ export type {
 export {
   sharedTokens,
   type LockGrant,
+  type ReadSession,
   type SharedTokens,
   type SharedTokensOptions,
   type StoredSession,

@@ -292,11 +292,12 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
       begin(token, id);
       const message = '"set" has begun another session; "refresh" returns its token';
       end(previous, message, 'SESSION_REPLACED');
-      await membership?.publish({ session: id, token });
+      await membership?.publish({ session: id, token }, previous.id);
     },
     async clear() {
       end(session, 'signed out', 'SIGNED_OUT');
-      await membership?.publish({ session: (session.id ??= newId()), over: 'SIGNED_OUT' });
+      const id = (session.id ??= newId());
+      await membership?.publish({ session: id, over: 'SIGNED_OUT' }, id);
     },
     get refreshing() {
       return isRefreshing();
