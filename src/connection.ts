@@ -82,7 +82,7 @@ export type Connection<Headers, Response> = (
 /** How the requests of one client are sent. @throws {TypeError} When an option is not what it must be. */
 export function connect<Token, Headers extends HeaderSetter, Response extends { status: number }>(
   tokens: Pick<TokenSource<Token>, 'get' | 'renew'>,
-  isRefreshSignal: (signal: unknown) => boolean,
+  refreshSignal: () => AbortSignal | undefined,
   given: ConnectOptions<Token, Headers, Response>,
   baseUrl: Url,
 ): Connection<Headers, Response> {
@@ -112,7 +112,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     if (
       !target ||
       !origins.has(target.origin) ||
-      isRefreshSignal(signal) ||
+      (signal && signal === refreshSignal()) ||
       skip({ url: target.href, method: method.toUpperCase() })
     ) {
       return pass();

@@ -1,46 +1,204 @@
+import pRetry from 'p-retry';
 import { check } from './check.ts';
 import type { Credential } from './credential.ts';
-import type { Refresh } from './refresh.ts';
-import type { SessionExpiredError } from './token-refresh-error.ts';
-import type { expiryOf } from './token-response.ts';
+import { FlightGroup } from './flight-group.ts';
+import { answerOf, isTransient, retryAfter } from './refresh-failure.ts';
+import {
+  RefreshFailedError,
+  SessionExpiredError,
+  type TokenRefreshErrorCode,
+} from './token-refresh-error.ts';
+import { succeed, type expiryOf } from './token-response.ts';
 import type { readTokenSourceOptions } from './token-source-options.ts';
 
 /** From a sign-in to the next one, or to its end. */
 export interface Session<Token> {
-  /** The newest token. Missing until there is one, and when the session is over. */
-  credential?: Credential<Token> | undefined;
-  /** When that came, in epoch milliseconds. */
-  receivedAt?: number;
-  /** When it expires: Infinity when nobody knows, and missing until it is first asked. */
-  expiresAt?: number | undefined;
-  /** From when on a use begins a refresh in the background: never again once that has failed. */
-  aheadAt?: number;
-  /** The refresh that is running, or ran last. */
-  refresh?: Refresh;
-  /** Why it is over. Set once, before anyone hears. */
-  over?: SessionExpiredError;
+  /** Begins it with a token. @throws {TypeError} When `expiresAt` gives no instant; or what it throws. */
+  begin(token: Token): void;
+  /** A credential to send with: another one than `refused`. */
+  get(signal?: AbortSignal | null, refused?: Credential<Token>): Promise<Credential<Token>>;
+  /** Ends it for everyone who waits, and for ever. */
+  end(message: string, code: TokenRefreshErrorCode, cause?: unknown, response?: unknown): void;
+  /** That of the refresh that is running, if one is. */
+  refreshSignal(): AbortSignal | undefined;
 }
 
 /**
- * Works out when the token of a session is to be replaced, once.
+ * Makes a {@link Session} without a token.
  *
- * @throws {TypeError} When `expiresAt` gives no instant; or what it throws. Asked again, it tries again.
+ * @param issue Makes a credential of a token.
  */
-export function schedule<Token>(
-  session: Session<Token>,
-  { expiresAt, refreshAhead }: Omit<ReturnType<typeof readTokenSourceOptions<Token>>, 'token'>,
-): void {
-  if (session.expiresAt !== undefined) return;
-  const { receivedAt, refresh } = session;
-  const { token } = session.credential!;
-  const at = (expiresAt as typeof expiryOf)(token, receivedAt!) ?? Infinity;
-  // From 1e9 to 1e11 are the seconds of 2001 to 5138, and the milliseconds of 1970 to 1973.
-  const isInstant = typeof at === 'number' && (at < 1e9 || at >= 1e11);
-  check('expiresAt()', at, 'epoch milliseconds, not seconds', isInstant);
+export function createSession<Token>(
+  options: Omit<ReturnType<typeof readTokenSourceOptions<Token>>, 'token'>,
+  issue: (token: Token) => Credential<Token>,
+): Session<Token> {
+  const { refresh, retry, timeout, isFinal, onRefresh, onSessionExpired } = options;
+  const { count, window } = options.refreshLimit;
+  /** The newest. Missing until there is one, and when the session is over. */
+  let credential: Credential<Token> | undefined;
+  /** When that came, in epoch milliseconds. */
+  let receivedAt: number;
+  /** When it expires: Infinity when nobody knows, and missing until it is first asked. */
+  let expiresAt: number | undefined;
+  /** From when on a use begins a refresh in the background: never again once that has failed. */
+  let aheadAt: number;
+  /** Why the session is over. Set once, before anyone hears. */
+  let over: SessionExpiredError | undefined;
+  /** When the last refreshes began, the newest first, by the monotonic clock: as many as may be. */
+  let begun: number[] = [];
+  /** Of the refresh that is running, or ran last. Aborted, that is over for those who wait. */
+  let controller: AbortController | undefined;
+  /** True while nobody needs that: then it may fail without a trace. */
+  let ahead: boolean;
+  /** How often that has called `refresh`. */
+  let attempts: number;
+  /** Its one flight. */
+  const flights = new FlightGroup<undefined, Credential<Token>>({
+    onLand: ({ key: _, ...landing }) => onRefresh({ ...landing, attempts }),
+  });
 
-  const life = at - receivedAt!;
-  // A fresh token that has expired already tells of a clock that is off: only a refusal counts then.
-  session.expiresAt = refresh && life <= 0 ? Infinity : at;
-  const ahead = refreshAhead * (1 - Math.random() / 10);
-  session.aheadAt = session.expiresAt - Math.min(ahead, life / 2);
+  const hold = (token: Token) => {
+    credential = issue(token);
+    receivedAt = Date.now();
+    expiresAt = undefined;
+  };
+
+  /** Works out when the token is to be replaced, once. Asked again after it threw, it tries again. */
+  const schedule = () => {
+    if (expiresAt !== undefined) return;
+    const at = (options.expiresAt as typeof expiryOf)(credential!.token, receivedAt) ?? Infinity;
+    // From 1e9 to 1e11 are the seconds of 2001 to 5138, and the milliseconds of 1970 to 1973.
+    const isInstant = typeof at === 'number' && (at < 1e9 || at >= 1e11);
+    check('expiresAt()', at, 'epoch milliseconds, not seconds', isInstant);
+
+    const life = at - receivedAt;
+    // A fresh token that has expired already tells of a clock that is off: only a refusal counts then.
+    expiresAt = controller && life <= 0 ? Infinity : at;
+    const shortened = options.refreshAhead * (1 - Math.random() / 10);
+    aheadAt = expiresAt - Math.min(shortened, life / 2);
+  };
+
+  const end: Session<Token>['end'] = (...reason) => {
+    if (over) return;
+    over = new SessionExpiredError(...reason);
+    credential = undefined;
+    controller?.abort();
+  };
+
+  /** The task of a flight: one refresh, with its retries. */
+  const fly = async (): Promise<Credential<Token>> => {
+    const previous = credential;
+    const token = previous?.token;
+    const own = (controller = new AbortController());
+    const { signal } = own;
+    const timer = setTimeout(() => own.abort(), timeout);
+    /** What the last attempt threw, and whether that ends the session. */
+    let failure: unknown;
+    let final = false;
+    attempts = 0;
+    const isAwaited = () => !over && credential === previous;
+
+    const attempt = async () => {
+      if (signal.aborted) return;
+      attempts++;
+      try {
+        const next = succeed(token, await refresh({ token, signal }));
+        // A token may come after its refresh was given up. The server has rotated: it is not lost,
+        // unless the session is over or another one has landed.
+        if (isAwaited()) hold(next);
+      } catch (error) {
+        final = isFinal(error);
+        failure = error;
+        // p-retry takes nothing but errors.
+        throw error instanceof Error ? error : new Error('', { cause: error });
+      }
+    };
+    /** Whether another attempt may help; after the wait that the server asks for. */
+    const shouldRetry = async () => {
+      const answer = answerOf(failure);
+      const wait = retryAfter(answer);
+      if (final || !isTransient(answer) || wait > timeout) return false;
+      await new Promise((resolve) => {
+        // In a browser a number, which has no `unref`.
+        setTimeout(resolve, wait).unref?.();
+      });
+      return true;
+    };
+
+    try {
+      // p-retry stays pending while an attempt hangs: hence the listener. It gets no signal, since
+      // React Native's lacks the methods it calls; its timers keep no process alive.
+      await new Promise((resolve, reject) => {
+        signal.addEventListener('abort', reject);
+        pRetry(attempt, { ...retry, unref: true, shouldRetry }).then(resolve, reject);
+      });
+    } catch (error) {
+      if (isAwaited()) throw fail(failure ?? error, final && !ahead, signal);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (over) throw over;
+    return credential!;
+  };
+
+  /** What a failed refresh means, as an error for those who wait. */
+  const fail = (cause: unknown, final: boolean, { aborted }: AbortSignal) => {
+    // Ahead of time it costs nothing: the token lives out its time.
+    if (ahead) aheadAt = Infinity;
+    if (aborted) {
+      const message = `refresh did not end within ${timeout} ms ("timeout"): sent through the wrapped client, it waits for itself`;
+      return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
+    }
+    const answer = answerOf(cause);
+    const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
+    const response = answer.headers && answer;
+    if (!final) return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
+    end(`session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
+    // Nothing waits for the hook, and what it throws, now or later, is ignored.
+    (async () => onSessionExpired(over!))().catch(() => {});
+    return over;
+  };
+
+  /** Joins the refresh, or begins one. */
+  const renew = async (isAhead: boolean, signal?: AbortSignal | null) => {
+    if (!flights.size) {
+      const now = performance.now();
+      if (now - begun[count - 1]! < window) {
+        const message = '"refreshLimit" is reached: are fresh tokens refused?';
+        throw new RefreshFailedError(message, 'REFRESH_LIMIT');
+      }
+      begun = [now, ...begun].slice(0, count);
+      ahead = isAhead;
+    } else if (!isAhead) ahead = false;
+
+    const renewed = await flights.run(undefined, fly, { signal });
+    if (over) throw over;
+    return renewed;
+  };
+
+  return {
+    begin(token) {
+      hold(token);
+      schedule();
+    },
+    async get(signal, refused) {
+      if (signal?.aborted) throw signal.reason;
+      if (over) throw over;
+      const held = credential;
+      if (!held || held === refused || (flights.size && !ahead)) return renew(false, signal);
+
+      schedule();
+      const now = Date.now();
+      if (now >= expiresAt!) return renew(false, signal);
+      if (now >= aheadAt && !flights.size) {
+        // A flight whose only caller leaves: it runs on, and counts those who join it.
+        const nobody = new AbortController();
+        renew(true, nobody.signal).catch(() => {});
+        nobody.abort();
+      }
+      return held;
+    },
+    end,
+    refreshSignal: () => (flights.size ? controller!.signal : undefined),
+  };
 }

@@ -1,14 +1,6 @@
 import { connect, type ConnectOptions, type Connection, type HeaderSetter } from './connection.ts';
 import type { Credential } from './credential.ts';
-import { FlightGroup } from './flight-group.ts';
-import { answerOf } from './refresh-failure.ts';
-import { runRefresh, type Refresh } from './refresh.ts';
-import { schedule, type Session } from './session.ts';
-import {
-  RefreshFailedError,
-  SessionExpiredError,
-  type TokenRefreshError,
-} from './token-refresh-error.ts';
+import { createSession, type Session } from './session.ts';
 import { readTokenSourceOptions, type TokenSourceOptions } from './token-source-options.ts';
 
 interface Waiting {
@@ -91,151 +83,47 @@ export function createTokenSource<Token>(options: TokenSourceOptions<Token>): To
 export function createTokenSource<Token>(given: TokenSourceOptions<Token>): TokenSource<Token> {
   // The token is not kept with the options, where it would outlive its session.
   const { token: first, ...options } = readTokenSourceOptions(given);
-  const { timeout, onRefresh, onSessionExpired } = options;
-  const { count, window } = options.refreshLimit;
   /** The session of every credential given out. */
   const sessions = new WeakMap<Credential<Token>, Session<Token>>();
-  /** One flight per session, so that a new session never waits for an old one's refresh. */
-  const flights = new FlightGroup<Session<Token>, Credential<Token>>({
-    onLand: ({ key, ...landing }) => onRefresh({ ...landing, attempts: key.refresh!.attempts }),
-  });
   let generation = 0;
+
+  const create = () => {
+    const created = createSession(options, (token) => {
+      const credential = { generation: ++generation } as Credential<Token>;
+      Object.defineProperty(credential, 'token', { value: token });
+      sessions.set(credential, created);
+      return credential;
+    });
+    return created;
+  };
   /** The only one that is not over, or the last one. */
-  let session: Session<Token> = {};
-  /** When its last refreshes began, the newest first, by the monotonic clock: as many as may be. */
-  let begun: number[] = [];
-
-  const isRefreshing = () => flights.has(session);
-
-  const hold = (owner: Session<Token>, token: Token) => {
-    const credential = { generation: ++generation } as Credential<Token>;
-    Object.defineProperty(credential, 'token', { value: token });
-    sessions.set(credential, owner);
-    Object.assign(owner, { credential, receivedAt: Date.now(), expiresAt: undefined });
-  };
-
-  const begin = (token: Token) => {
-    const next: Session<Token> = {};
-    hold(next, token);
-    schedule(next, options);
-    session = next;
-    begun = [];
-  };
-
-  /** Ends a session for everyone who waits, and for ever. */
-  const end = (
-    owner: Session<Token>,
-    ...reason: ConstructorParameters<typeof SessionExpiredError>
-  ) => {
-    if (owner.over) return;
-    owner.over = new SessionExpiredError(...reason);
-    owner.credential = undefined;
-    owner.refresh?.controller.abort();
-  };
-
-  /** Joins the refresh of the session, or begins one. */
-  const renew = async (ahead: boolean, signal?: AbortSignal | null): Promise<Credential<Token>> => {
-    const owner = session;
-    if (signal?.aborted) throw signal.reason;
-    if (!isRefreshing()) {
-      const now = performance.now();
-      if (now - begun.at(count - 1)! < window) {
-        const message = '"refreshLimit" is reached: are fresh tokens refused?';
-        throw new RefreshFailedError(message, 'REFRESH_LIMIT');
-      }
-      begun = [now, ...begun].slice(0, count);
-    } else if (!ahead) owner.refresh!.ahead = false;
-
-    const credential = await flights.run(owner, () => refresh(owner, ahead), { signal });
-    if (owner.over) throw owner.over;
-    return credential;
-  };
-
-  /** The task of a flight. */
-  const refresh = async (owner: Session<Token>, ahead: boolean): Promise<Credential<Token>> => {
-    const { credential } = owner;
-    const self: Refresh = { controller: new AbortController(), ahead, attempts: 0 };
-    owner.refresh = self;
-    try {
-      // A token may come after its refresh was given up. The server has rotated: it is not lost,
-      // unless the session is over or another one has landed.
-      await runRefresh<Token>(self, options, credential?.token, (token) => {
-        if (!owner.over && owner.credential === credential) hold(owner, token);
-      });
-    } catch (error) {
-      if (!owner.over && owner.credential === credential) throw fail(owner, self, error);
-    }
-    if (owner.over) throw owner.over;
-    return owner.credential!;
-  };
-
-  /** What a failed refresh means, as an error for those who wait. */
-  const fail = (owner: Session<Token>, self: Refresh, error: unknown): TokenRefreshError => {
-    // Ahead of time it costs nothing: the token lives out its time.
-    if (self.ahead) owner.aheadAt = Infinity;
-    if (self.controller.signal.aborted) {
-      const message = `refresh did not end within ${timeout} ms ("timeout"): sent through the wrapped client, it waits for itself`;
-      return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
-    }
-    const cause = self.failure ?? error;
-    const answer = answerOf(cause);
-    const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
-    const response = answer.headers && answer;
-    if (!self.final || self.ahead) {
-      return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
-    }
-    end(owner, `session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
-    // Nothing waits for the hook, and what it throws, now or later, is ignored.
-    (async () => onSessionExpired(owner.over!))().catch(() => {});
-    return owner.over!;
-  };
-
-  const get = async (waiting?: Waiting): Promise<Credential<Token>> => {
-    const signal = waiting?.signal;
-    if (signal?.aborted) throw signal.reason;
-    const { credential, over } = session;
-    if (over) throw over;
-    if (!credential || (isRefreshing() && !session.refresh!.ahead)) return renew(false, signal);
-
-    schedule(session, options);
-    const now = Date.now();
-    if (now >= session.expiresAt!) return renew(false, signal);
-    if (now >= session.aheadAt! && !isRefreshing()) {
-      // A flight whose only caller leaves: it runs on, and counts those who join it.
-      const nobody = new AbortController();
-      renew(true, nobody.signal).catch(() => {});
-      nobody.abort();
-    }
-    return credential;
-  };
-
-  if (first != null) begin(first);
-
-  const isRefreshSignal = (signal: unknown) =>
-    isRefreshing() && signal === session.refresh!.controller.signal;
+  let session: Session<Token> = create();
+  if (first != null) session.begin(first);
 
   const source: TokenSource<Token> = {
-    get,
+    get: async (waiting) => session.get(waiting?.signal),
     async renew(credential, waiting) {
       const owner = sessions.get(credential);
       // Not by `check`, which would print a token that was given instead.
       if (!owner) throw new TypeError('"credential" is not from this token source');
-      if (owner.over) throw owner.over;
-      return credential === owner.credential ? renew(false, waiting?.signal) : get(waiting);
+      return owner.get(waiting?.signal, credential);
     },
     async set(token) {
       const previous = session;
-      begin(token);
+      const next = create();
+      next.begin(token);
+      session = next;
       const message = '"set" has begun another session; "refresh" returns its token';
-      end(previous, message, 'SESSION_REPLACED');
+      previous.end(message, 'SESSION_REPLACED');
     },
     async clear() {
-      end(session, 'signed out', 'SIGNED_OUT');
+      session.end('signed out', 'SIGNED_OUT');
     },
     get refreshing() {
-      return isRefreshing();
+      return !!session.refreshSignal();
     },
-    connect: (adapterOptions, baseUrl) => connect(source, isRefreshSignal, adapterOptions, baseUrl),
+    connect: (adapterOptions, baseUrl) =>
+      connect(source, () => session.refreshSignal(), adapterOptions, baseUrl),
   };
   return source;
 }

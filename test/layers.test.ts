@@ -24,18 +24,14 @@ const MAY_IMPORT: Record<string, string[]> = {
     'token-response.ts',
     'type token-refresh-error.ts',
   ],
-  'refresh.ts': [
-    'p-retry',
-    'refresh-failure.ts',
-    'token-response.ts',
-    'type token-source-options.ts',
-  ],
   'session.ts': [
     'check.ts',
+    'flight-group.ts',
+    'p-retry',
+    'refresh-failure.ts',
+    'token-refresh-error.ts',
+    'token-response.ts',
     'type credential.ts',
-    'type refresh.ts',
-    'type token-refresh-error.ts',
-    'type token-response.ts',
     'type token-source-options.ts',
   ],
   'connection.ts': [
@@ -47,13 +43,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'token-source.ts': [
     'connection.ts',
-    'type credential.ts',
-    'flight-group.ts',
-    'refresh-failure.ts',
-    'refresh.ts',
     'session.ts',
-    'token-refresh-error.ts',
     'token-source-options.ts',
+    'type credential.ts',
   ],
 
   'body.ts': [],
