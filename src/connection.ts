@@ -118,29 +118,26 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
       return pass();
     }
     const sendWith = ({ token }: Credential<Token>) => send((headers) => authorize(headers, token));
-    let refused: SetAside<Response> | undefined;
     /** Fails with an error of this request's own. What `send` throws is passed on as it is. */
-    const own = (credential: Promise<Credential<Token>>) =>
+    const own = (credential: Promise<Credential<Token>>, refused?: SetAside<Response>) =>
       credential.catch((error) => {
-        throw error instanceof TokenRefreshError ? error.withResponse(refused?.response) : error;
+        if (error instanceof TokenRefreshError) throw error.withResponse(refused?.response);
+        // Nobody gets the answer then.
+        refused?.release();
+        throw error;
       });
-    try {
-      const credential = await own(tokens.get({ signal }));
-      const response = await sendWith(credential);
-      // Redirected to another origin, the request has lost its token: nothing was refused.
-      const origin = originOf(redirectedTo(response)) ?? target.origin;
-      if (origin !== target.origin || !(await isRefused(response))) return response;
 
-      refused = setAside(response);
-      const newer = await own(tokens.renew(credential, { signal }));
-      if (!replayable) return refused.response;
-      refused.release();
-      return await sendWith(newer);
-    } catch (error) {
-      // The answer belongs to the caller who has an error about tokens: it is in there.
-      if (!(error instanceof TokenRefreshError)) refused?.release();
-      throw error;
-    }
+    const credential = await own(tokens.get({ signal }));
+    const response = await sendWith(credential);
+    // Redirected to another origin, the request has lost its token: nothing was refused.
+    const end = new URL(redirectedTo(response) ?? '', target);
+    if (end.origin !== target.origin || !(await isRefused(response))) return response;
+
+    const refused = setAside(response);
+    const newer = await own(tokens.renew(credential, { signal }), refused);
+    if (!replayable) return refused.response;
+    refused.release();
+    return sendWith(newer);
   };
 }
 
@@ -154,8 +151,7 @@ const isOrigin = (url: Url) => parseUrl(url)?.href === `${originOf(url)}/`;
 /** `undefined` for what is no URL, or a relative one without a base. */
 function parseUrl(url: Url, base?: string): URL | undefined {
   try {
-    // An exception costs more than all the rest of a good request.
-    return url == null ? undefined : new URL(url, base);
+    return new URL(url!, base);
   } catch {
     return undefined;
   }
