@@ -1,16 +1,5 @@
 import { check } from './check.ts';
-
-/** What a task is given. */
-export interface FlightContext {
-  /**
-   * Aborts when every caller of this flight has left, with the last one's reason. Reading it is a
-   * promise to heed it: a flight whose task has not read it by then runs on and can still be joined.
-   */
-  readonly signal: AbortSignal;
-}
-
-/** What a flight runs. Called synchronously; a throw is a rejection. */
-export type FlightTask<Value> = (context: FlightContext) => Value | PromiseLike<Value>;
+import { Flight, join, tell, type FlightTask } from './flight.ts';
 
 /** One flight that has ended, as {@link FlightGroupOptions.onLand} is told of it. */
 export interface Landing<Key> {
@@ -106,42 +95,24 @@ export class FlightGroup<Key, Value> {
     if (signal?.aborted) return Promise.reject(signal.reason);
 
     let flight = this.#flights.get(key);
+    /** Only its own key: after a `forget`, a newer flight may have it (golang/go#31420). */
+    const free = () => {
+      if (flight === this.#flights.get(key)) this.forget(key);
+    };
     if (!flight) {
       // Registered before it is started: a task that asks for its own key must find itself.
       this.#flights.set(key, (flight = new Flight()));
-      flight.promise = this.#fly(key, flight, task);
+      flight.promise = this.#fly(key, flight, task, free);
     }
-    if (!flight.promise) throw new TypeError('task waits for itself');
-    flight.callers++;
-    return signal ? this.#leavable(key, flight, signal) : flight.promise;
+    return join(flight, signal, free);
   }
 
-  /** The outcome for a caller who may leave before it comes. */
-  #leavable(key: Key, flight: Flight<Value>, signal: AbortSignal): Promise<Value> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        reject(signal.reason);
-        if (!--flight.callers && flight.controller) {
-          // Freed first, so that nobody joins a dying flight (tailscale/tailscale#18919).
-          this.#free(key, flight);
-          flight.controller.abort(signal.reason);
-        }
-      };
-      flight
-        .promise!.finally(() => signal.removeEventListener('abort', leave))
-        .then(resolve, reject);
-      // The task may have aborted it already, while it started.
-      if (signal.aborted) leave();
-      else signal.addEventListener('abort', leave);
-    });
-  }
-
-  /** A flight frees only its own key: after a `forget`, a newer flight may have it (golang/go#31420). */
-  #free(key: Key, flight: Flight<Value>): void {
-    if (this.#flights.get(key) === flight) this.forget(key);
-  }
-
-  async #fly(key: Key, flight: Flight<Value>, task: FlightTask<Value>): Promise<Value> {
+  async #fly(
+    key: Key,
+    flight: Flight<Value>,
+    task: FlightTask<Value>,
+    free: () => void,
+  ): Promise<Value> {
     const startedAt = this.#onLand && performance.now();
     let status: Landing<Key>['status'] = 'rejected';
     try {
@@ -150,30 +121,15 @@ export class FlightGroup<Key, Value> {
       return value;
     } finally {
       // Callers hear when this function has returned: here the key is freed before any of them.
-      this.#free(key, flight);
+      free();
       if (this.#onLand) {
-        (async () =>
-          this.#onLand!({
-            key,
-            callers: flight.callers,
-            duration: performance.now() - startedAt!,
-            status,
-          }))().catch(() => {});
+        void tell(this.#onLand, {
+          key,
+          callers: flight.callers,
+          status,
+          duration: performance.now() - startedAt!,
+        });
       }
     }
-  }
-}
-
-/** One run of one task, and the context its task is given: one object for both is a faster flight. */
-class Flight<Value> implements FlightContext {
-  /** The outcome. Missing only until the task has returned for the first time. */
-  promise: Promise<Value> | undefined;
-  /** Callers who have not left. Those without a signal never leave. */
-  callers = 0;
-  /** Created when the task first reads its signal; without one there is nothing to abort. */
-  controller: AbortController | undefined;
-
-  get signal(): AbortSignal {
-    return (this.controller ??= new AbortController()).signal;
   }
 }

@@ -1,7 +1,7 @@
 import pRetry from 'p-retry';
 import { check } from './check.ts';
 import type { Credential } from './credential.ts';
-import { FlightGroup } from './flight-group.ts';
+import { Flight, join, tell } from './flight.ts';
 import { answerOf, isTransient, retryAfter } from './refresh-failure.ts';
 import {
   RefreshFailedError,
@@ -46,16 +46,14 @@ export function createSession<Token>(
   let over: SessionExpiredError | undefined;
   /** When the last refreshes began, the newest first, by the monotonic clock: as many as may be. */
   let begun: number[] = [];
-  /** Of the refresh that is running, or ran last. Aborted, that is over for those who wait. */
+  /** The refresh that is running. Its abort ends it for those who wait. */
+  let flight: Flight<Credential<Token>> | undefined;
+  /** Its own, or that of the one that ran last. */
   let controller: AbortController | undefined;
-  /** True while nobody needs that: then it may fail without a trace. */
+  /** True while nobody needs it: then it may fail without a trace. */
   let ahead: boolean;
-  /** How often that has called `refresh`. */
-  let attempts: number;
-  /** Its one flight. */
-  const flights = new FlightGroup<undefined, Credential<Token>>({
-    onLand: ({ key: _, ...landing }) => onRefresh({ ...landing, attempts }),
-  });
+  /** How often it, or the one that ran last, has called `refresh`: 0 when none has begun. */
+  let attempts = 0;
 
   const hold = (token: Token) => {
     credential = issue(token);
@@ -73,7 +71,7 @@ export function createSession<Token>(
 
     const life = at - receivedAt;
     // A fresh token that has expired already tells of a clock that is off: only a refusal counts then.
-    expiresAt = controller && life <= 0 ? Infinity : at;
+    expiresAt = attempts && life <= 0 ? Infinity : at;
     const shortened = options.refreshAhead * (1 - Math.random() / 10);
     aheadAt = expiresAt - Math.min(shortened, life / 2);
   };
@@ -86,7 +84,7 @@ export function createSession<Token>(
   };
 
   /** The task of a flight: one refresh, with its retries. */
-  const fly = async (): Promise<Credential<Token>> => {
+  const fly = async (startedAt: number): Promise<Credential<Token>> => {
     const previous = credential;
     const token = previous?.token;
     const own = (controller = new AbortController());
@@ -136,6 +134,11 @@ export function createSession<Token>(
       if (isAwaited()) throw fail(failure ?? error, final && !ahead, signal);
     } finally {
       clearTimeout(timer);
+      const { callers } = flight!;
+      // Here it is over before any caller hears: they do when this function has returned.
+      flight = undefined;
+      const status = credential && credential !== previous ? 'fulfilled' : 'rejected';
+      void tell(onRefresh, { status, duration: performance.now() - startedAt, callers, attempts });
     }
     if (over) throw over;
     return credential!;
@@ -154,14 +157,13 @@ export function createSession<Token>(
     const response = answer.headers && answer;
     if (!final) return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
     end(`session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
-    // Nothing waits for the hook, and what it throws, now or later, is ignored.
-    (async () => onSessionExpired(over!))().catch(() => {});
+    void tell(onSessionExpired, over!);
     return over;
   };
 
   /** Joins the refresh, or begins one. */
   const renew = async (isAhead: boolean, signal?: AbortSignal | null) => {
-    if (!flights.size) {
+    if (!flight) {
       const now = performance.now();
       if (now - begun[count - 1]! < window) {
         const message = '"refreshLimit" is reached: are fresh tokens refused?';
@@ -169,9 +171,12 @@ export function createSession<Token>(
       }
       begun = [now, ...begun].slice(0, count);
       ahead = isAhead;
+      flight = new Flight();
+      flight.promise = fly(now);
+      // The use that begins it ahead of time does not wait for it.
+      if (isAhead) flight.callers--;
     } else if (!isAhead) ahead = false;
-
-    const renewed = await flights.run(undefined, fly, { signal });
+    const renewed = await join(flight, signal);
     if (over) throw over;
     return renewed;
   };
@@ -185,20 +190,15 @@ export function createSession<Token>(
       if (signal?.aborted) throw signal.reason;
       if (over) throw over;
       const held = credential;
-      if (!held || held === refused || (flights.size && !ahead)) return renew(false, signal);
+      if (!held || held === refused || (flight && !ahead)) return renew(false, signal);
 
       schedule();
       const now = Date.now();
       if (now >= expiresAt!) return renew(false, signal);
-      if (now >= aheadAt && !flights.size) {
-        // A flight whose only caller leaves: it runs on, and counts those who join it.
-        const nobody = new AbortController();
-        renew(true, nobody.signal).catch(() => {});
-        nobody.abort();
-      }
+      if (now >= aheadAt && !flight) renew(true).catch(() => {});
       return held;
     },
     end,
-    refreshSignal: () => (flights.size ? controller!.signal : undefined),
+    refreshSignal: () => flight && controller!.signal,
   };
 }

@@ -9,7 +9,8 @@ import { describe, expect, it } from 'vitest';
  */
 const MAY_IMPORT: Record<string, string[]> = {
   'check.ts': [],
-  'flight-group.ts': ['check.ts'],
+  'flight.ts': [],
+  'flight-group.ts': ['check.ts', 'flight.ts'],
   'single-flight.ts': ['check.ts', 'flight-group.ts'],
 
   'token-refresh-error.ts': [],
@@ -26,7 +27,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'session.ts': [
     'check.ts',
-    'flight-group.ts',
+    'flight.ts',
     'p-retry',
     'refresh-failure.ts',
     'token-refresh-error.ts',
@@ -56,6 +57,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'index.ts': [
     'connection.ts',
     'credential.ts',
+    'flight.ts',
     'flight-group.ts',
     'single-flight.ts',
     'token-refresh-error.ts',
