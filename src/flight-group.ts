@@ -31,21 +31,13 @@ export interface FlightGroupOptions<Key> {
  */
 export class FlightGroup<Key, Value> {
   /** The flight that a call for this key joins. */
-  readonly #flights = new Map<Key, Flight<Value> | undefined>();
+  readonly #flights = new Map<Key, Flight<Value>>();
   readonly #onLand: FlightGroupOptions<Key>['onLand'];
-  readonly #release: 'delete' | 'set';
 
   /** @throws {TypeError} When `onLand` is given and is not a function. */
-  constructor(options?: FlightGroupOptions<Key>);
-  /**
-   * @internal With `'set'`, a free key is kept with no flight. For the one key of a `singleFlight`,
-   * which soon comes back: deleting from a Map costs as much as the rest of a flight.
-   */
-  constructor(options: FlightGroupOptions<Key>, release: 'delete' | 'set');
-  constructor({ onLand }: FlightGroupOptions<Key> = {}, release: 'delete' | 'set' = 'delete') {
+  constructor({ onLand }: FlightGroupOptions<Key> = {}) {
     if (onLand != null) check('onLand', onLand);
     this.#onLand = onLand;
-    this.#release = release;
   }
 
   /** How many keys have a flight that a call would join. */
@@ -55,7 +47,7 @@ export class FlightGroup<Key, Value> {
 
   /** Whether a call for `key` would join a flight. */
   has(key: Key): boolean {
-    return !!this.#flights.get(key);
+    return this.#flights.has(key);
   }
 
   /**
@@ -63,7 +55,7 @@ export class FlightGroup<Key, Value> {
    * get its outcome.
    */
   forget(key: Key): void {
-    this.#flights[this.#release as 'delete'](key);
+    this.#flights.delete(key);
   }
 
   /** {@link FlightGroup.forget} for every key. */
@@ -95,24 +87,20 @@ export class FlightGroup<Key, Value> {
     if (signal?.aborted) return Promise.reject(signal.reason);
 
     let flight = this.#flights.get(key);
-    /** Only its own key: after a `forget`, a newer flight may have it (golang/go#31420). */
-    const free = () => {
-      if (flight === this.#flights.get(key)) this.forget(key);
-    };
     if (!flight) {
       // Registered before it is started: a task that asks for its own key must find itself.
       this.#flights.set(key, (flight = new Flight()));
-      flight.promise = this.#fly(key, flight, task, free);
+      flight.promise = this.#fly(key, flight, task);
     }
-    return join(flight, signal, free);
+    return join(flight, signal, this, key);
   }
 
-  async #fly(
-    key: Key,
-    flight: Flight<Value>,
-    task: FlightTask<Value>,
-    free: () => void,
-  ): Promise<Value> {
+  /** @internal Only its own key: after a `forget`, a newer flight may have it (golang/go#31420). */
+  free(key: Key, flight: Flight<Value>): void {
+    if (this.#flights.get(key) === flight) this.forget(key);
+  }
+
+  async #fly(key: Key, flight: Flight<Value>, task: FlightTask<Value>): Promise<Value> {
     const startedAt = this.#onLand && performance.now();
     let status: Landing<Key>['status'] = 'rejected';
     try {
@@ -121,7 +109,7 @@ export class FlightGroup<Key, Value> {
       return value;
     } finally {
       // Callers hear when this function has returned: here the key is freed before any of them.
-      free();
+      this.free(key, flight);
       if (this.#onLand) {
         void tell(this.#onLand, {
           key,

@@ -27,32 +27,47 @@ export class Flight<Value> implements FlightContext {
   }
 }
 
+/** Where callers find a flight. */
+interface Finder<Key, Value> {
+  /** Lets nobody join this flight any more. */
+  free(key: Key, flight: Flight<Value>): void;
+}
+
 /**
  * The outcome of a flight: for those without a `signal` the very same promise, for others one that
  * rejects when it aborts.
  *
- * @param free Called when the last of its callers has left, before the flight is aborted.
+ * @param finder Of a flight whose task may read its signal.
  * @throws {TypeError} When the task asks for it before it has returned: it would wait for itself.
  */
-export function join<Value>(
+export function join<Key, Value>(
   flight: Flight<Value>,
   signal: AbortSignal | null | undefined,
-  free?: () => void,
+  finder?: Finder<Key, Value>,
+  key?: Key,
 ): Promise<Value> {
-  const promise = flight.promise;
-  if (!promise) throw new TypeError('task waits for itself');
+  if (!flight.promise) throw new TypeError('task waits for itself');
   flight.callers++;
-  if (!signal) return promise;
+  return signal ? joinUntil(flight, signal, finder, key) : flight.promise;
+}
+
+/** Apart from `join`, which allocates nothing. */
+function joinUntil<Key, Value>(
+  flight: Flight<Value>,
+  signal: AbortSignal,
+  finder?: Finder<Key, Value>,
+  key?: Key,
+): Promise<Value> {
   return new Promise((resolve, reject) => {
     const leave = () => {
       reject(signal.reason);
       if (!--flight.callers && flight.controller) {
         // Freed first, so that nobody joins a dying flight (tailscale/tailscale#18919).
-        free!();
+        finder!.free(key!, flight);
         flight.controller.abort(signal.reason);
       }
     };
-    promise.finally(() => signal.removeEventListener('abort', leave)).then(resolve, reject);
+    flight.promise!.finally(() => signal.removeEventListener('abort', leave)).then(resolve, reject);
     // The task may have aborted it already, while it started.
     if (signal.aborted) leave();
     else signal.addEventListener('abort', leave);

@@ -67,7 +67,7 @@ export function singleFlight(
   const { key } = options;
   check('fn', fn);
   if (key != null || fn.length) check('key', key, 'a function such as id => id');
-  const flights = new FlightGroup<unknown, unknown>(options, key ? 'delete' : 'set');
+  const flights = new FlightGroup<unknown, unknown>(options);
 
   const wrapper: SingleFlight<any, any> = (...args) =>
     flights.run(key?.(...args), () => (key ? fn(...args) : fn()));
