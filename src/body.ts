@@ -19,7 +19,7 @@ export function drain(stream: ReadableStream<Uint8Array>): ReadableStreamDefault
   return reader;
 }
 
-/** Lets go of a stream that nobody will read. */
-export function discard(stream: { cancel?(): Promise<void> } | null | undefined): void {
+/** Lets go of a stream of the web that nobody will read. Anything else is left as it is. */
+export function discard(stream: any): void {
   stream?.cancel?.().catch(() => {});
 }
