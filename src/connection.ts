@@ -161,9 +161,7 @@ function parseUrl(url: Url, base?: string): URL | undefined {
 function bearer(headers: HeaderSetter, token: unknown): void {
   const { accessToken, access_token = accessToken ?? token } = Object(token);
   if (typeof access_token !== 'string' || !/^[!-~]+$/.test(access_token)) {
-    throw new TypeError(
-      'a token must be visible ASCII or have such an "access_token"; else give "authorize"',
-    );
+    throw new TypeError('a token must be visible ASCII; else give "authorize"');
   }
   headers.set('Authorization', `Bearer ${access_token}`);
 }

@@ -11,12 +11,17 @@ import {
 import { succeed, type expiryOf } from './token-response.ts';
 import type { readTokenSourceOptions } from './token-source-options.ts';
 
+export interface Waiting {
+  /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
+  signal?: AbortSignal | null | undefined;
+}
+
 /** From a sign-in to the next one, or to its end. */
 export interface Session<Token> {
   /** Begins it with a token. @throws {TypeError} When `expiresAt` gives no instant; or what it throws. */
   begin(token: Token): void;
   /** A credential to send with: another one than `refused`. */
-  get(signal?: AbortSignal | null, refused?: Credential<Token>): Promise<Credential<Token>>;
+  get(waiting?: Waiting, refused?: Credential<Token>): Promise<Credential<Token>>;
   /** Ends it for everyone who waits, and for ever. */
   end(message: string, code: TokenRefreshErrorCode, cause?: unknown, response?: unknown): void;
   /** That of the refresh that is running, if one is. */
@@ -47,7 +52,7 @@ export function createSession<Token>(
   /** When the last refreshes began, the newest first, by the monotonic clock: as many as may be. */
   let begun: number[] = [];
   /** The refresh that is running. Its abort ends it for those who wait. */
-  let flight: Flight<Credential<Token>> | undefined;
+  let flight: Flight<void> | undefined;
   /** Its own, or that of the one that ran last. */
   let controller: AbortController | undefined;
   /** True while nobody needs it: then it may fail without a trace. */
@@ -84,12 +89,11 @@ export function createSession<Token>(
   };
 
   /** The task of a flight: one refresh, with its retries. */
-  const fly = async (startedAt: number): Promise<Credential<Token>> => {
+  const fly = async (startedAt: number) => {
     const previous = credential;
     const token = previous?.token;
-    const own = (controller = new AbortController());
-    const { signal } = own;
-    const timer = setTimeout(() => own.abort(), timeout);
+    const { signal } = (controller = new AbortController());
+    const timer = setTimeout(() => controller!.abort(), timeout);
     /** What the last attempt threw, and whether that ends the session. */
     let failure: unknown;
     let final = false;
@@ -140,8 +144,6 @@ export function createSession<Token>(
       const status = credential && credential !== previous ? 'fulfilled' : 'rejected';
       void tell(onRefresh, { status, duration: performance.now() - startedAt, callers, attempts });
     }
-    if (over) throw over;
-    return credential!;
   };
 
   /** What a failed refresh means, as an error for those who wait. */
@@ -149,14 +151,15 @@ export function createSession<Token>(
     // Ahead of time it costs nothing: the token lives out its time.
     if (ahead) aheadAt = Infinity;
     if (aborted) {
-      const message = `refresh did not end within ${timeout} ms ("timeout"): sent through the wrapped client, it waits for itself`;
+      const message =
+        '"timeout" is reached: sent through the wrapped client, refresh waits for itself';
       return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
     }
     const answer = answerOf(cause);
     const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
     const response = answer.headers && answer;
     if (!final) return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
-    end(`session expired: ${message}`, 'SESSION_EXPIRED', cause, response);
+    end(message, 'SESSION_EXPIRED', cause, response);
     void tell(onSessionExpired, over!);
     return over;
   };
@@ -176,9 +179,9 @@ export function createSession<Token>(
       // The use that begins it ahead of time does not wait for it.
       if (isAhead) flight.callers--;
     } else if (!isAhead) ahead = false;
-    const renewed = await join(flight, signal);
+    await join(flight, signal);
     if (over) throw over;
-    return renewed;
+    return credential!;
   };
 
   return {
@@ -186,7 +189,8 @@ export function createSession<Token>(
       hold(token);
       schedule();
     },
-    async get(signal, refused) {
+    async get(waiting, refused) {
+      const signal = waiting?.signal;
       if (signal?.aborted) throw signal.reason;
       if (over) throw over;
       const held = credential;

@@ -1,12 +1,7 @@
 import { connect, type ConnectOptions, type Connection, type HeaderSetter } from './connection.ts';
 import type { Credential } from './credential.ts';
-import { createSession, type Session } from './session.ts';
+import { createSession, type Session, type Waiting } from './session.ts';
 import { readTokenSourceOptions, type TokenSourceOptions } from './token-source-options.ts';
-
-interface Waiting {
-  /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
-  signal?: AbortSignal | null | undefined;
-}
 
 /**
  * Keeps the token of one session at a time and refreshes it exactly once per expiry, whoever asks
@@ -101,19 +96,19 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
   if (first != null) session.begin(first);
 
   const source: TokenSource<Token> = {
-    get: async (waiting) => session.get(waiting?.signal),
+    get: (waiting) => session.get(waiting),
     async renew(credential, waiting) {
       const owner = sessions.get(credential);
       // Not by `check`, which would print a token that was given instead.
       if (!owner) throw new TypeError('"credential" is not from this token source');
-      return owner.get(waiting?.signal, credential);
+      return owner.get(waiting, credential);
     },
     async set(token) {
       const previous = session;
       const next = create();
       next.begin(token);
       session = next;
-      const message = '"set" has begun another session; "refresh" returns its token';
+      const message = '"set" began another session: refresh returns its token';
       previous.end(message, 'SESSION_REPLACED');
     },
     async clear() {
