@@ -166,6 +166,7 @@ export function createSession<Token>(
 
   /** Joins the refresh, or begins one. */
   const renew = async (isAhead: boolean, signal?: AbortSignal | null) => {
+    ahead = isAhead;
     if (!flight) {
       const now = performance.now();
       if (now - begun[count - 1]! < window) {
@@ -173,12 +174,11 @@ export function createSession<Token>(
         throw new RefreshFailedError(message, 'REFRESH_LIMIT');
       }
       begun = [now, ...begun].slice(0, count);
-      ahead = isAhead;
       flight = new Flight();
       flight.promise = fly(now);
-      // The use that begins it ahead of time does not wait for it.
-      if (isAhead) flight.callers--;
-    } else if (!isAhead) ahead = false;
+    }
+    // The use that begins it ahead of time does not wait for it.
+    if (ahead) flight.callers--;
     await join(flight, signal);
     if (over) throw over;
     return credential!;
