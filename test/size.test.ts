@@ -15,7 +15,7 @@ describe('The package is small: minified, brotli, in bytes', () => {
     ['withTokenRefresh of oneflight/fetch', 1200],
     ['withTokenRefresh of oneflight/axios', 1200],
     ['withTokenRefresh of oneflight/ky', 1200],
-    ['createTokenSource, withTokenRefresh of both', 3650],
+    ['createTokenSource, withTokenRefresh of both', 3220],
   ])('%s: at most %i', (names, budget) => {
     expect(measured.get(names)).toBeGreaterThan(100);
     expect(measured.get(names)).toBeLessThanOrEqual(budget);
