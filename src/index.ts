@@ -1,10 +1,5 @@
-export {
-  FlightGroup,
-  type FlightContext,
-  type FlightGroupOptions,
-  type FlightTask,
-  type Landing,
-} from './flight-group.ts';
+export type { FlightContext, FlightTask } from './flight.ts';
+export { FlightGroup, type FlightGroupOptions, type Landing } from './flight-group.ts';
 export {
   singleFlight,
   type KeyedSingleFlightOptions,
