@@ -6,11 +6,11 @@ import { RefreshFailedError } from './token-refresh-error.ts';
 /** A refresh that at most one realm runs. */
 export interface SharedRefresh {
   /** Whether it is not needed any more: there is a newer token, or the session is over. */
-  isDone(): boolean;
+  readonly isDone: () => boolean;
   /** Runs it. Calls `beforeSend` last before each attempt, and fails with what that throws. */
-  run(beforeSend: () => void): Promise<void>;
+  readonly run: (beforeSend: () => void) => Promise<void>;
   /** After it has failed for good: what the other realms are to know. */
-  verdict(): Entry<never> | undefined;
+  readonly verdict: () => Entry<never> | undefined;
   /** Aborts when nobody needs it any more. */
   readonly signal: AbortSignal;
 }

@@ -96,7 +96,7 @@ export interface SharedTokens<Token> {
 /** One token source among those that share a name. */
 export interface Realm<Token> {
   /** Called with what another realm wrote, the newest only, in order. */
-  adopt(stored: ReadSession<Token>): void;
+  readonly adopt: (stored: ReadSession<Token>) => void;
   /** Milliseconds to wait for the lock. */
   readonly timeout: number;
 }
@@ -157,9 +157,10 @@ export function sharedTokens(
 ): SharedTokens<any> {
   const { name, locks, store, encode, decode, lease = 0 } = options;
   check('name', name, 'a string that is not empty', typeof name === 'string' && !!name);
-  check('locks.request', locks?.request);
-  check('store.read', store?.read);
-  check('store.write', store?.write);
+  // Written as methods, they may well need their object: only what they are is looked at.
+  check('locks.request', (locks as any)?.request);
+  check('store.read', (store as any)?.read);
+  check('store.write', (store as any)?.write);
   if (encode ?? decode) {
     check('encode', encode);
     check('decode', decode);

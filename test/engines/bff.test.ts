@@ -50,7 +50,7 @@ beforeAll(async () => {
       env: { ...env, IDLE: `${idle(n)}` },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
     bffs[n] = { child, origin: `http://127.0.0.1:${/\d+/.exec(String(line))![0]}` };
   });
   await Promise.all(starting);

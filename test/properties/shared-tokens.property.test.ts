@@ -266,13 +266,13 @@ afterAll(() => void vi.useRealTimers());
 
 /** Lets the scheduler, and the timers when it has nothing left, go on until the work is done. */
 async function finish(scheduler: fc.Scheduler, work: Promise<unknown>): Promise<void> {
-  let isDone = false;
-  void work.finally(() => (isDone = true));
-  for (let steps = 0; !isDone; steps++) {
+  const state = { isDone: false };
+  void work.finally(() => (state.isDone = true));
+  for (let steps = 0; !state.isDone; steps++) {
     if (steps > 20_000) throw new Error('it hangs');
     await settled();
     if (scheduler.count()) await scheduler.waitOne();
-    else if (!isDone) await vi.advanceTimersByTimeAsync(10);
+    else if (!state.isDone) await vi.advanceTimersByTimeAsync(10);
   }
 }
 
