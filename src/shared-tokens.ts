@@ -89,8 +89,8 @@ export interface SharedTokens<Token> {
   readonly name: string;
   /** `none` where the means are missing: each realm refreshes for itself. */
   readonly coordination: 'shared' | 'none';
-  /** @internal For a token source, which calls it once. */
-  join(realm: Realm<Token>): Membership<Token>;
+  /** For a token source, which calls it once. */
+  readonly join: (realm: Realm<Token>) => Membership<Token>;
 }
 
 /** One token source among those that share a name. */

@@ -4,8 +4,10 @@ import {
   createTokenSource,
   FlightGroup,
   RefreshFailedError,
+  sharedTokens,
   singleFlight,
   type Credential,
+  type SharedTokens,
   type SingleFlight,
   type TokenRefreshErrorCode,
   type TokenSource,
@@ -100,3 +102,18 @@ same<typeof api, typeof fetch>();
 withTokenRefresh(fetch, strings, { authorize: (_, token: number) => token });
 // @ts-expect-error no such option
 withTokenRefresh(fetch, strings, { allowedOrigin: [] });
+
+// sharedTokens
+declare const navigator: { locks: { request(...args: any[]): Promise<any> } };
+const store = {
+  read: async () => undefined,
+  write: async () => true,
+};
+const shared = sharedTokens<string>({ name: 'session', locks: navigator.locks, store });
+same<typeof shared, SharedTokens<string>>();
+createTokenSource<string>({ shared, refresh: () => 'abc' }).coordination satisfies
+  'shared' | 'none';
+// @ts-expect-error the tokens of another type
+createTokenSource<number>({ shared, refresh: () => 5 });
+// @ts-expect-error no store
+sharedTokens({ name: 'session', locks: navigator.locks });
