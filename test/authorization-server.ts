@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gate, type Gate } from './gate.ts';
 import { listen } from './loopback.ts';
+import type { TokenResponse } from './token-endpoint.ts';
+
+export { refreshAt, type TokenResponse } from './token-endpoint.ts';
 
 /** A user's session at the server: one family of refresh tokens. */
 export interface ServerSession {
@@ -13,14 +16,6 @@ export interface ServerSession {
   refusals: number;
 }
 
-/** An OAuth token response (RFC 6749 §5.1). */
-export interface TokenResponse {
-  access_token: string;
-  token_type: 'Bearer';
-  expires_in: number;
-  refresh_token: string;
-}
-
 /** One request as it came and was answered. Instants are by `performance.now()`. */
 export interface LogEntry {
   kind: 'refresh' | 'request';
@@ -30,6 +25,8 @@ export interface LogEntry {
   startedAt: number;
   endedAt?: number;
   status?: number;
+  /** When its client left without having been answered. */
+  goneAt?: number;
 }
 
 /** How the next refreshes are answered, in order: a status, or never. */
@@ -45,6 +42,12 @@ export interface ServerOptions {
   staggered?: (n: number) => number;
   /** What the API answers a good request with: JSON, or a response. @default What it was sent. */
   api?: (request: { url: URL; method: string; type: string; body: string }) => unknown;
+  /** What it serves beside, by path: pages and their scripts. They are not logged. */
+  files?: Record<string, { type: string; body: string }>;
+  /** Headers of every answer, for example for CORS. */
+  headers?: Record<string, string>;
+  /** Whether a refresh whose client has gone before the token is rotated rotates nothing. @default false */
+  abandons?: boolean;
 }
 
 /**
@@ -66,7 +69,9 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
   const script: ScriptedRefresh[] = [];
   const awaited: { kind: LogEntry['kind']; count: number; arrived: Gate }[] = [];
   let held: Gate | undefined;
+  let heldAnswers: Gate | undefined;
   let connections = 0;
+  let rotations = 0;
 
   const hasArrived = (kind: LogEntry['kind'], count: number): boolean =>
     log.filter((entry) => entry.kind === kind).length >= count;
@@ -84,7 +89,7 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     const scripted = script.shift() ?? 'ok';
     await held?.promise;
     if (refreshDelay) await sleep(refreshDelay);
-    if (scripted === 'hang') return;
+    if (scripted === 'hang' || (options.abandons && response.destroyed)) return;
     if (scripted !== 'ok') {
       const { status, headers } =
         typeof scripted === 'number' ? { status: scripted, headers: {} } : scripted;
@@ -96,7 +101,10 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     }
     if (!known?.session.alive) return answer(response, 400, { error: 'invalid_grant' });
     known.used = true;
-    answer(response, 200, issue(known.session));
+    const token = issue(known.session);
+    rotations++;
+    await heldAnswers?.promise;
+    answer(response, 200, token);
   };
 
   const api = async (
@@ -137,6 +145,15 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = new URL(request.url!, 'http://localhost');
+    for (const [name, value] of Object.entries(options.headers ?? {})) {
+      response.setHeader(name, value);
+    }
+    const file = options.files?.[url.pathname];
+    if (file) {
+      response.writeHead(200, { 'content-type': file.type });
+      response.end(file.body);
+      return;
+    }
     const entry: LogEntry = {
       kind: url.pathname === '/token' ? 'refresh' : 'request',
       method: request.method!,
@@ -149,6 +166,9 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     response.once('finish', () =>
       Object.assign(entry, { endedAt: performance.now(), status: response.statusCode }),
     );
+    response.once('close', () => {
+      if (!response.writableFinished) entry.goneAt = performance.now();
+    });
     const chunks: Buffer[] = [];
     // An upload that its client gives up ends here: there is nobody to answer.
     try {
@@ -179,6 +199,10 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     get connections() {
       return connections;
     },
+    /** How many refreshes have got a new token, be it answered yet or not. */
+    get rotations() {
+      return rotations;
+    },
     signIn() {
       const session: ServerSession = {
         alive: true,
@@ -205,6 +229,15 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
         opening.open();
       };
     },
+    /** The same after the token was rotated, and before the answer is sent. */
+    holdAnswers(): () => void {
+      const opening = gate();
+      heldAnswers = opening;
+      return () => {
+        heldAnswers = undefined;
+        opening.open();
+      };
+    },
     /** Resolves when that many have arrived: refreshes, or requests to the API. */
     arrival(kind: LogEntry['kind'], count = 1): Promise<void> {
       const arrived = gate();
@@ -219,23 +252,6 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
 }
 
 export type AuthorizationServer = Awaited<ReturnType<typeof startAuthorizationServer>>;
-
-/** Gets the next token response, as an app would. */
-export function refreshAt(origin: string) {
-  return async ({ token, signal }: { token: TokenResponse | undefined; signal?: AbortSignal }) => {
-    const body = new URLSearchParams({
-      grant_type: 'refresh_token',
-      refresh_token: token?.refresh_token ?? '',
-    });
-    const response = await fetch(`${origin}/token`, {
-      method: 'POST',
-      body,
-      signal: signal ?? null,
-    });
-    if (!response.ok) throw new Error('refresh failed', { cause: response });
-    return (await response.json()) as TokenResponse;
-  };
-}
 
 function answer(response: ServerResponse, status: number, body?: unknown, headers = {}): void {
   response.writeHead(status, {

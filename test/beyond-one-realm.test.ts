@@ -35,6 +35,18 @@ describe('The code in docs/beyond-one-realm.md', () => {
     const double = read('test/shared/memory-tokens.ts');
     expect(own!.replace("'oneflight'", "'../../src/index.ts'")).toBe(double);
   });
+
+  it.each([
+    ['worker', 'refresh-worker.ts'],
+    ['page', 'worker-refresh.ts'],
+  ])('is what the tests run, where it is for a SharedWorker: %s', (name, file) => {
+    const [code] = blocksOf(guide, `ts ${name}`);
+    const tested = read(`test/browser/shared-worker/${file}`)
+      .replace("'../../../src/index.ts'", "'oneflight'")
+      .replace("'../../../src/realms/browser.ts'", "'oneflight/browser'")
+      .replace("'../../token-endpoint.ts'", "'./token-endpoint.ts'");
+    expect(code).toBe(tested);
+  });
 });
 
 describe('The links in docs/beyond-one-realm.md', () => {

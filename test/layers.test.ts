@@ -68,6 +68,8 @@ const MAY_IMPORT: Record<string, string[]> = {
   'adapters/axios.ts': ['body.ts', 'check.ts', 'type connection.ts', 'type token-source.ts'],
   'adapters/ky.ts': ['adapters/fetch.ts', 'check.ts', 'type connection.ts', 'type token-source.ts'],
 
+  'realms/browser.ts': ['check.ts', 'shared-tokens.ts'],
+
   'index.ts': [
     'connection.ts',
     'credential.ts',

@@ -73,7 +73,15 @@ describe('The packed package', () => {
 
   it('exports what it lists, and each entry loads', async () => {
     const entries = Object.keys(manifest.exports).filter((path) => path !== './package.json');
-    expect(entries).toEqual(['.', './fetch', './axios', './ky']);
+    expect(entries).toEqual([
+      '.',
+      './fetch',
+      './axios',
+      './ky',
+      './browser',
+      './redis',
+      './postgres',
+    ]);
     for (const entry of entries) {
       const name = entry.replace('.', 'oneflight');
       const code = `import('${name}').then((m) => console.log(Object.keys(m).length > 0 && require('${name}') !== undefined))`;

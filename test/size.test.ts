@@ -16,6 +16,12 @@ describe('The package is small: minified, brotli, in bytes', () => {
     ['withTokenRefresh of oneflight/axios', 1200],
     ['withTokenRefresh of oneflight/ky', 1200],
     ['createTokenSource, withTokenRefresh of both', 3650],
+    // Beside the token source.
+    ['sharedTokens of oneflight', 1600],
+    // Beside both.
+    ['browserTokens of oneflight/browser', 2000],
+    ['redisTokens of oneflight/redis', 2000],
+    ['postgresTokens of oneflight/postgres', 2000],
   ])('%s: at most %i', (names, budget) => {
     expect(measured.get(names)).toBeGreaterThan(100);
     expect(measured.get(names)).toBeLessThanOrEqual(budget);

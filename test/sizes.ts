@@ -27,7 +27,11 @@ export async function bundle(code: string, external: string[] = []) {
   return { text, inputs, bytes: brotliCompressSync(contents).byteLength };
 }
 
-/** Everything of README's table: [import, from, code]. p-retry is counted apart. */
+const SOURCE = "export { createTokenSource } from 'oneflight';";
+const SHARED = "export { sharedTokens } from 'oneflight';";
+const FETCH = "export { withTokenRefresh } from 'oneflight/fetch';";
+
+/** Everything of README's table: [import, from, code, what is there already]. p-retry is counted apart. */
 const ENTRIES = [
   ['singleFlight', 'oneflight', "export { singleFlight } from 'oneflight'"],
   ['FlightGroup', 'oneflight', "export { FlightGroup } from 'oneflight'"],
@@ -36,29 +40,34 @@ const ENTRIES = [
     'oneflight',
     "export { singleFlight, FlightGroup } from 'oneflight'",
   ],
-  ['createTokenSource', 'oneflight', "export { createTokenSource } from 'oneflight'"],
-  ['withTokenRefresh', 'oneflight/fetch', "export { withTokenRefresh } from 'oneflight/fetch'"],
+  ['createTokenSource', 'oneflight', SOURCE],
+  ['withTokenRefresh', 'oneflight/fetch', FETCH],
   ['withTokenRefresh', 'oneflight/axios', "export { withTokenRefresh } from 'oneflight/axios'"],
   ['withTokenRefresh', 'oneflight/ky', "export { withTokenRefresh } from 'oneflight/ky'"],
-  ['redisTokens', 'oneflight/redis', "export { redisTokens } from 'oneflight/redis'"],
-  ['postgresTokens', 'oneflight/postgres', "export { postgresTokens } from 'oneflight/postgres'"],
-  [
-    'createTokenSource, withTokenRefresh',
-    'both',
-    "export { createTokenSource } from 'oneflight'; export { withTokenRefresh } from 'oneflight/fetch'",
-  ],
-] as const;
+  ['createTokenSource, withTokenRefresh', 'both', SOURCE + FETCH],
+  ['sharedTokens', 'oneflight', SOURCE + SHARED, SOURCE],
+  ...['browser', 'redis', 'postgres'].map((engine) => [
+    `${engine}Tokens`,
+    `oneflight/${engine}`,
+    `${SOURCE}${SHARED}export { ${engine}Tokens } from 'oneflight/${engine}'`,
+    SOURCE + SHARED,
+  ]),
+] as [names: string, from: string, code: string, beside?: string][];
 
-/** Minified and brotli-compressed, in bytes. */
+/** Minified and brotli-compressed, in bytes: what is added to what is there already. */
 export async function sizes(): Promise<{ names: string; from: string; bytes: number }[]> {
   return Promise.all(
-    ENTRIES.map(async ([names, from, code]) => ({
+    ENTRIES.map(async ([names, from, code, beside]) => ({
       names,
       from,
-      // Only where it is needed: what is external leaves its import behind even when unused.
-      bytes: (await bundle(code, /Source|Tokens/.test(code) ? ['p-retry'] : [])).bytes,
+      bytes: (await bytesOf(code)) - (beside ? await bytesOf(beside) : 0),
     })),
   );
+}
+
+async function bytesOf(code: string): Promise<number> {
+  // Only where it is needed: what is external leaves its import behind even when unused.
+  return (await bundle(code, code.includes(SOURCE) ? ['p-retry'] : [])).bytes;
 }
 
 /** The same as the rows of README's table. */
