@@ -136,8 +136,8 @@ export function createSession<Token>(
      */
     const land = async (token: Token) => {
       if (!isAwaited()) return;
-      const isNewest = (await membership?.land({ session: (id ??= newId()), token })) ?? true;
-      if (isNewest && isAwaited()) hold(token);
+      if (membership && !(await membership.land({ session: (id ??= newId()), token }))) return;
+      if (isAwaited()) hold(token);
     };
     const attempt = async (beforeSend?: () => void) => {
       if (signal.aborted) return;
@@ -171,8 +171,9 @@ export function createSession<Token>(
       const allow = (time: number) => {
         const dueAt = Date.now() + time;
         timer = setTimeout(() => {
-          // Late: this realm was stopped, as a frozen tab is. The answer may be there, and goes first.
-          if (Date.now() - dueAt > LATE) allow(GRACE);
+          // A timer that is late by 100 ms tells of a realm that was stopped, as a frozen tab is. The
+          // answer may be there, and gets a second to come in.
+          if (Date.now() - dueAt > 100) allow(1000);
           else controller!.abort();
         }, time);
       };
@@ -181,8 +182,10 @@ export function createSession<Token>(
       // React Native's lacks the methods it calls; its timers keep no process alive.
       await new Promise((resolve, reject) => {
         signal.addEventListener('abort', reject);
-        const options = { ...retry, unref: true, shouldRetry };
-        pRetry(() => attempt(beforeSend), options).then(resolve, reject);
+        pRetry(() => attempt(beforeSend), { ...retry, unref: true, shouldRetry }).then(
+          resolve,
+          reject,
+        );
       }).finally(() => clearTimeout(timer));
     };
 
@@ -191,13 +194,12 @@ export function createSession<Token>(
         run,
         signal,
         isDone: () => !!over || (credential !== stale && !isExpired()),
-        verdict: () =>
-          final && !ahead ? { session: (id ??= newId()), over: 'SESSION_EXPIRED' } : undefined,
+        verdict: () => final && !ahead && { session: (id ??= newId()), over: 'SESSION_EXPIRED' },
       }) ?? run());
     } catch (error) {
       if (isAwaited()) throw fail(failure, error, final && !ahead, signal);
     } finally {
-      const { callers } = flight!;
+      const callers = flight!.callers;
       // Here it is over before any caller hears: they do when this function has returned.
       flight = undefined;
       const status = credential && credential !== stale ? 'fulfilled' : 'rejected';
@@ -210,9 +212,10 @@ export function createSession<Token>(
     // Ahead of time it costs nothing: the token lives out its time.
     if (ahead) aheadAt = Infinity;
     if (aborted) {
-      const message =
-        '"timeout" is reached: sent through the wrapped client, refresh waits for itself';
-      return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
+      return new RefreshFailedError(
+        '"timeout" is reached: sent through the wrapped client, refresh waits for itself',
+        'REFRESH_TIMEOUT',
+      );
     }
     // The lock or the store has failed, not the refresh.
     if (!failure && error instanceof RefreshFailedError) return error;
@@ -274,10 +277,6 @@ export function createSession<Token>(
     refreshSignal: () => flight && controller!.signal,
   };
 }
-
-/** Milliseconds by which a timer is hardly late in a realm that runs; and what one gets that was stopped. */
-const LATE = 100;
-const GRACE = 1_000;
 
 /** A name for a session: unlikely to be another's under the same name. */
 export function newId(): string {

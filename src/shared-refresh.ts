@@ -9,8 +9,8 @@ export interface SharedRefresh {
   readonly isDone: () => boolean;
   /** Runs it. Calls `beforeSend` last before each attempt, and fails with what that throws. */
   readonly run: (beforeSend: () => void) => Promise<void>;
-  /** After it has failed for good: what the other realms are to know. */
-  readonly verdict: () => Entry<never> | undefined;
+  /** What the other realms are to know after it has failed for good. */
+  readonly verdict: () => Entry<never> | false;
   /** Aborts when nobody needs it any more. */
   readonly signal: AbortSignal;
 }

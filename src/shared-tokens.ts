@@ -90,7 +90,7 @@ export interface SharedTokens<Token> {
   /** `none` where the means are missing: each realm refreshes for itself. */
   readonly coordination: 'shared' | 'none';
   /** For a token source, which calls it once. */
-  readonly join: (realm: Realm<Token>) => Membership<Token>;
+  join(realm: Realm<Token>): Membership<Token>;
 }
 
 /** One token source among those that share a name. */

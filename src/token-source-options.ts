@@ -54,6 +54,9 @@ export interface RefreshLimit {
   window?: number | undefined;
 }
 
+/** `NoInfer` of TypeScript 5.4: the token is inferred from the other options, and this one follows. */
+type Uninferred<Type> = [Type][Type extends unknown ? 0 : never];
+
 export interface TokenSourceOptions<Token, Held = Token | undefined> {
   /**
    * Gets the next token and returns it; `set` is for sign-in, and would begin another session. Called
@@ -101,7 +104,7 @@ export interface TokenSourceOptions<Token, Held = Token | undefined> {
    * Shares the session with other tabs, processes or machines: one refresh for all of them. `token` is
    * then only for a session that they do not know yet.
    */
-  shared?: SharedTokens<Token> | undefined;
+  shared?: SharedTokens<Uninferred<Token>> | undefined;
 
   /**
    * Called once when a session has expired, before any caller hears; not for the source's own `set`

@@ -114,7 +114,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
         session = create(id);
         session.begin(token!, age);
       }
-      previous.expire('ended by another realm', over ?? 'SESSION_REPLACED');
+      previous.expire('ended elsewhere', over ?? 'SESSION_REPLACED');
     },
   });
   /** The only one that is not over, or the last one. */
@@ -148,7 +148,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
       return !!session.refreshSignal();
     },
     get coordination() {
-      return shared?.coordination ?? 'none';
+      return shared ? shared.coordination : 'none';
     },
     close: () => membership?.leave(),
     connect: (adapterOptions, baseUrl) =>

@@ -60,10 +60,14 @@ describe('The code in README', () => {
       const patched = applyDiff(blocks[0]!, diff);
       expect(complaintsOf(patched)).toEqual([]);
       const here = patched
+        .replace(
+          "allowedOrigins: ['https://api.example.com']",
+          `allowedOrigins: ['${server.origin}']`,
+        )
         .replaceAll('https://api.example.com', `${server.origin}/api`)
         .replaceAll('https://auth.example.com', server.origin);
       const { me } = (await import(writeModule(`${here}\nexport { me };`))) as { me: unknown };
-      expect(me).toMatchObject({ path: '/api/me' });
+      expect(me instanceof Response ? await me.json() : me).toMatchObject({ path: '/api/me' });
       expect(session).toMatchObject({ alive: true, refreshes: 1, refusals: 1 });
     },
     30_000,

@@ -454,6 +454,29 @@ describe('§4.6 A hung refresh ends', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('a second later when its realm was stopped, as a frozen tab is: the answer may be there', async () => {
+    const { refreshes, renew } = timed({ timeout: 50 });
+    const answered = renew();
+    await flush();
+    // Time alone goes on, and the timer comes late.
+    vi.setSystemTime(Date.now() + 60_000);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(refreshes[0]!.signal.aborted).toBe(false);
+    refreshes[0]!.open({ name: 'there already' });
+    expect(await answered).toBe('there already');
+    expect(vi.getTimerCount()).toBe(0);
+
+    const hung = renew();
+    const outcome = expect(hung).rejects.toMatchObject({ code: 'REFRESH_TIMEOUT' });
+    await flush();
+    vi.setSystemTime(Date.now() + 60_000);
+    await vi.advanceTimersByTimeAsync(50 + 999);
+    expect(refreshes[1]!.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    await outcome;
+    expect(refreshes[1]!.signal.aborted).toBe(true);
+  });
+
   it('loses no token that comes after the timeout: the server has rotated', async () => {
     const { refreshes, renew, name } = timed({ timeout: 50 });
     const outcome = expect(renew()).rejects.toMatchObject({ code: 'REFRESH_TIMEOUT' });
