@@ -90,8 +90,8 @@ export function postgresTokens<Token>(
     {
       async take() {
         // No row: another realm is about to insert it.
-        const { fence, left, ...row } = (await run(sql.take, lease)) ?? {};
-        return fence ? { fence, stored: parse(row) } : { fence: 0, left: left ?? 0 };
+        const { fence = 0, left, first, ...row } = (await run(sql.take, lease)) ?? {};
+        return { fence, left, isFirst: first, stored: parse(row) };
       },
       renew: async (fence) => !!(await run(sql.renew, fence, lease)),
       release: (fence) => run(sql.release, fence),
@@ -129,16 +129,21 @@ const FIELDS = `version::float8, session, token, over,
 
 const statements = (table: string) => ({
   read: `SELECT ${FIELDS} FROM ${table} WHERE name = $1`,
-  /** Takes the lease and reads what is stored in one round trip. */
+  /**
+   * Takes the lease and reads what is stored in one round trip. The fence is by the clock, so that it
+   * grows even when the row was lost; `xmax` tells an inserted row.
+   */
   take: `WITH taken AS (
   INSERT INTO ${table} AS l (name, fence, leased_until)
-  VALUES ($1, 1, clock_timestamp() + $2::float8 * interval '1 ms')
-  ON CONFLICT (name) DO UPDATE SET fence = l.fence + 1, leased_until = excluded.leased_until
+  VALUES ($1, extract(epoch FROM clock_timestamp()) * 1000,
+    clock_timestamp() + $2::float8 * interval '1 ms')
+  ON CONFLICT (name) DO UPDATE SET fence = greatest(l.fence + 1, excluded.fence),
+    leased_until = excluded.leased_until
   WHERE l.leased_until IS NULL OR l.leased_until <= clock_timestamp()
-  RETURNING *)
-SELECT fence::float8, 0::float8 AS left, ${FIELDS} FROM taken
+  RETURNING *, xmax = 0 AS first)
+SELECT fence::float8, 0::float8 AS left, first, ${FIELDS} FROM taken
 UNION ALL SELECT 0, extract(epoch FROM leased_until - clock_timestamp())::float8 * 1000,
-  NULL, NULL, NULL, NULL, NULL FROM ${table} WHERE name = $1 AND NOT EXISTS (SELECT FROM taken)`,
+  NULL, NULL, NULL, NULL, NULL, NULL FROM ${table} WHERE name = $1 AND NOT EXISTS (SELECT FROM taken)`,
   renew: `UPDATE ${table} SET leased_until = clock_timestamp() + $3::float8 * interval '1 ms'
 WHERE name = $1 AND fence = $2 AND leased_until > clock_timestamp() RETURNING 1`,
   release: `WITH freed AS (UPDATE ${table} SET leased_until = NULL

@@ -65,8 +65,8 @@ export function redisTokens<Token>(
   const locks = new LeaseLocks(
     {
       async take() {
-        const [fence, left, ...fields] = await run(TAKE, lease);
-        return fence ? { fence, stored: parse(fields) } : { fence, left };
+        const [fence, left, isFirst, ...fields] = await run(TAKE, lease);
+        return { fence, left, isFirst: !!isFirst, stored: parse(fields) };
       },
       renew: (fence) => run(RENEW, fence, lease).then(Boolean),
       release: (fence) => run(RELEASE, fence),
@@ -102,11 +102,16 @@ const FIELDS = `local r = redis.call('HMGET', KEYS[1], 'version', 'session', 'to
 r[5] = now - (r[5] or now)
 `;
 const READ = `${NOW}${FIELDS}return r`;
-/** Takes the lease and reads what is stored in one round trip. */
+/**
+ * Takes the lease and reads what is stored in one round trip. The fence is by the clock, so that it
+ * grows even when Redis lost its data.
+ */
 const TAKE = `if redis.call('EXISTS', KEYS[2]) == 1 then return {0, redis.call('PTTL', KEYS[2])} end
-${NOW}${FIELDS}local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
+${NOW}${FIELDS}local last = redis.call('HGET', KEYS[1], 'fence')
+local fence = math.max((last or 0) + 1, now)
+redis.call('HSET', KEYS[1], 'fence', fence)
 redis.call('SET', KEYS[2], fence, 'PX', ARGV[1])
-return {fence, 0, unpack(r)}`;
+return {fence, 0, last and 0 or 1, unpack(r)}`;
 const RENEW = `return redis.call('GET', KEYS[2]) == ARGV[1] and redis.call('PEXPIRE', KEYS[2], ARGV[2])`;
 const RELEASE = `if redis.call('GET', KEYS[2]) ~= ARGV[1] then return end
 redis.call('DEL', KEYS[2])
