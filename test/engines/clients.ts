@@ -26,7 +26,7 @@ export interface OpenClient {
 export async function openClient(
   name: ClientName,
   port: number,
-  { max = 10, prepare = true }: { max?: number; prepare?: boolean } = {},
+  { max = 10, prepare = true }: { max?: number | undefined; prepare?: boolean | undefined } = {},
 ): Promise<OpenClient> {
   const host = '127.0.0.1';
   switch (name) {
@@ -62,8 +62,8 @@ export async function openClient(
 
 /** What a command of an adapter does, and how its answer is read: the tests watch them pass by. */
 export function kindOf(command: string): 'take' | 'write' | 'read' | 'other' {
-  if (command.includes('HINCRBY') || command.includes('WITH taken')) return 'take';
-  if (command.includes('HSET') || command.includes('SET version')) return 'write';
+  if (command.includes("'EXISTS'") || command.includes('WITH taken')) return 'take';
+  if (command.includes('HDEL') || command.includes('SET version')) return 'write';
   if (/^SELECT version/.test(command)) return 'read';
   return /HMGET/.test(command) ? 'read' : 'other';
 }

@@ -14,6 +14,8 @@ export interface RealmSetup {
   port?: number;
   /** The most connections of a pool. */
   max?: number;
+  /** Whether statements are prepared, by a client that does. */
+  prepare?: boolean;
   /** One session each. */
   names?: string[];
   /** Of the adapter. */
@@ -45,7 +47,11 @@ export interface Outcome {
 export type RealmEvent = 'granted' | 'refused' | 'write' | 'trapped' | 'expired';
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
-const tell = (event: RealmEvent) => process.send!({ event });
+/** After `close` there is nobody to tell. */
+const send = (message: object) => {
+  if (process.connected) process.send!(message);
+};
+const tell = (event: RealmEvent) => send({ event });
 
 let open: OpenClient | undefined;
 let sources: Pick<TokenSource<TokenResponse>, 'get' | 'renew' | 'set' | 'clear' | 'close'>[] = [];
@@ -69,7 +75,8 @@ const spring = (at: Trap['at']) => {
 };
 
 const methods = {
-  async open({ origin, client, port, max, names, lease, listen, timeout, rival }: RealmSetup) {
+  async open(setup: RealmSetup) {
+    const { origin, client, port, max, prepare, names, lease, listen, timeout, rival } = setup;
     const post = refreshAt(origin);
     const options = {
       refresh: (given: { token: TokenResponse | undefined; signal?: AbortSignal }) => {
@@ -91,7 +98,7 @@ const methods = {
       sources = (names ?? ['']).map(() => createTokenSource<TokenResponse>(options));
       return;
     }
-    open = await openClient(client, port!, { max });
+    open = await openClient(client, port!, { max, prepare });
     const eyed = watched(
       open.client,
       (kind) => {
@@ -157,9 +164,9 @@ export type RealmMethods = typeof methods;
 process.on('message', async ({ id, method, args }: any) => {
   try {
     const result = await (methods as any)[method](...args);
-    process.send!({ id, result });
+    send({ id, result });
   } catch (error) {
-    process.send!({ id, error: `${(error as Error).stack}` });
+    send({ id, error: `${(error as Error).stack}` });
   }
   if (method === 'close') process.disconnect();
 });

@@ -68,7 +68,9 @@ export class Realm {
   ): ReturnType<RealmMethods[Method]> {
     const answer = gate<any>();
     this.#calls.set(++this.#lastId, answer);
-    this.#child.send({ id: this.#lastId, method, args });
+    this.#child.send({ id: this.#lastId, method, args }, (error) => {
+      if (error) answer.fail(error);
+    });
     // One whose process is killed is not waited for by everyone.
     answer.promise.catch(() => {});
     return answer.promise as ReturnType<RealmMethods[Method]>;

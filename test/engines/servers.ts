@@ -45,11 +45,12 @@ async function serve(
   port: number,
   spawnIt: () => ChildProcess,
   clean: () => void,
+  isReady: () => Promise<boolean> = () => isListening(port),
 ): Promise<Server> {
   let child: ChildProcess;
   const start = async () => {
     child = spawnIt();
-    for (let tries = 0; !(await isListening(port)); tries++) {
+    for (let tries = 0; !(await isReady()); tries++) {
       if (tries > 500 || child.exitCode !== null) throw new Error(`nothing listens on ${port}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -116,6 +117,12 @@ export async function startPostgres(): Promise<Server> {
     port,
     () => spawn(join(POSTGRES_BIN, 'postgres'), args, { ...options, stdio: 'ignore' }),
     () => rmSync(folder, { recursive: true, force: true }),
+    // It listens before it has recovered.
+    () =>
+      run(join(POSTGRES_BIN, 'pg_isready'), ['-h', '127.0.0.1', '-p', `${port}`]).then(
+        () => true,
+        () => false,
+      ),
   );
 }
 
