@@ -10,18 +10,16 @@ export function isStream(body: unknown): boolean {
 /** Reads a stream that nobody may want, up to the limit. @returns Cancels it. */
 export function drain(stream: ReadableStream<Uint8Array>): ReadableStreamDefaultReader {
   const reader = stream.getReader();
-  let size = 0;
-  const next = ({ done, value }: ReadableStreamReadResult<Uint8Array>): Promise<void> =>
-    done || (size += value.length) > DRAIN_LIMIT ? reader.cancel() : reader.read().then(next);
+  const read = async (left: number): Promise<void> => {
+    const { done, value } = await reader.read();
+    return done || value.length > left ? reader.cancel() : read(left - value.length);
+  };
   // When it breaks off, there is no connection to free.
-  reader
-    .read()
-    .then(next)
-    .catch(() => {});
+  read(DRAIN_LIMIT).catch(() => {});
   return reader;
 }
 
-/** Lets go of a stream that nobody will read. */
-export function discard(stream: { cancel?(): Promise<void> } | null | undefined): void {
+/** Lets go of a stream of the web that nobody will read. Anything else is left as it is. */
+export function discard(stream: any): void {
   stream?.cancel?.().catch(() => {});
 }

@@ -18,8 +18,3 @@ export function check(
     );
   }
 }
-
-/** @throws {TypeError} When it is no token source. Only its type is told: it may be a token, given instead. */
-export function checkSource(tokens: { connect?: unknown }): void {
-  check('tokens', typeof tokens, 'a token source', !!tokens?.connect);
-}

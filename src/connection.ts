@@ -82,7 +82,7 @@ export type Connection<Headers, Response> = (
 /** How the requests of one client are sent. @throws {TypeError} When an option is not what it must be. */
 export function connect<Token, Headers extends HeaderSetter, Response extends { status: number }>(
   tokens: Pick<TokenSource<Token>, 'get' | 'renew'>,
-  isRefreshSignal: (signal: unknown) => boolean,
+  refreshSignal: () => AbortSignal | undefined,
   given: ConnectOptions<Token, Headers, Response>,
   baseUrl: Url,
 ): Connection<Headers, Response> {
@@ -112,35 +112,33 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     if (
       !target ||
       !origins.has(target.origin) ||
-      isRefreshSignal(signal) ||
+      (signal && signal === refreshSignal()) ||
       skip({ url: target.href, method: method.toUpperCase() })
     ) {
       return pass();
     }
     const sendWith = ({ token }: Credential<Token>) => send((headers) => authorize(headers, token));
-    let refused: SetAside<Response> | undefined;
     /** Fails with an error of this request's own. What `send` throws is passed on as it is. */
-    const own = (credential: Promise<Credential<Token>>) =>
+    const own = (credential: Promise<Credential<Token>>, refused?: SetAside<Response>) =>
       credential.catch((error) => {
-        throw error instanceof TokenRefreshError ? error.withResponse(refused?.response) : error;
+        if (error instanceof TokenRefreshError) throw error.withResponse(refused?.response);
+        // Nobody gets the answer then.
+        refused?.release();
+        throw error;
       });
-    try {
-      const credential = await own(tokens.get({ signal }));
-      const response = await sendWith(credential);
-      // Redirected to another origin, the request has lost its token: nothing was refused.
-      const origin = originOf(redirectedTo(response)) ?? target.origin;
-      if (origin !== target.origin || !(await isRefused(response))) return response;
 
-      refused = setAside(response);
-      const newer = await own(tokens.renew(credential, { signal }));
-      if (!replayable) return refused.response;
-      refused.release();
-      return await sendWith(newer);
-    } catch (error) {
-      // The answer belongs to the caller who has an error about tokens: it is in there.
-      if (!(error instanceof TokenRefreshError)) refused?.release();
-      throw error;
-    }
+    const credential = await own(tokens.get({ signal }));
+    const response = await sendWith(credential);
+    if (!(await isRefused(response))) return response;
+    // Redirected to another origin, the request has lost its token: nothing was refused.
+    const end = new URL(redirectedTo(response) ?? '', target);
+    if (end.origin !== target.origin) return response;
+
+    const refused = setAside(response);
+    const newer = await own(tokens.renew(credential, { signal }), refused);
+    if (!replayable) return refused.response;
+    refused.release();
+    return sendWith(newer);
   };
 }
 
@@ -154,8 +152,7 @@ const isOrigin = (url: Url) => parseUrl(url)?.href === `${originOf(url)}/`;
 /** `undefined` for what is no URL, or a relative one without a base. */
 function parseUrl(url: Url, base?: string): URL | undefined {
   try {
-    // An exception costs more than all the rest of a good request.
-    return url == null ? undefined : new URL(url, base);
+    return new URL(url!, base);
   } catch {
     return undefined;
   }
@@ -165,9 +162,7 @@ function parseUrl(url: Url, base?: string): URL | undefined {
 function bearer(headers: HeaderSetter, token: unknown): void {
   const { accessToken, access_token = accessToken ?? token } = Object(token);
   if (typeof access_token !== 'string' || !/^[!-~]+$/.test(access_token)) {
-    throw new TypeError(
-      'a token must be visible ASCII or have such an "access_token"; else give "authorize"',
-    );
+    throw new TypeError('a token must be visible ASCII; else give "authorize"');
   }
   headers.set('Authorization', `Bearer ${access_token}`);
 }

@@ -1,16 +1,5 @@
 import { check } from './check.ts';
-
-/** What a task is given. */
-export interface FlightContext {
-  /**
-   * Aborts when every caller of this flight has left, with the last one's reason. Reading it is a
-   * promise to heed it: a flight whose task has not read it by then runs on and can still be joined.
-   */
-  readonly signal: AbortSignal;
-}
-
-/** What a flight runs. Called synchronously; a throw is a rejection. */
-export type FlightTask<Value> = (context: FlightContext) => Value | PromiseLike<Value>;
+import { Flight, join, tell, type FlightTask } from './flight.ts';
 
 /** One flight that has ended, as {@link FlightGroupOptions.onLand} is told of it. */
 export interface Landing<Key> {
@@ -42,21 +31,13 @@ export interface FlightGroupOptions<Key> {
  */
 export class FlightGroup<Key, Value> {
   /** The flight that a call for this key joins. */
-  readonly #flights = new Map<Key, Flight<Value> | undefined>();
+  readonly #flights = new Map<Key, Flight<Value>>();
   readonly #onLand: FlightGroupOptions<Key>['onLand'];
-  readonly #release: 'delete' | 'set';
 
   /** @throws {TypeError} When `onLand` is given and is not a function. */
-  constructor(options?: FlightGroupOptions<Key>);
-  /**
-   * @internal With `'set'`, a free key is kept with no flight. For the one key of a `singleFlight`,
-   * which soon comes back: deleting from a Map costs as much as the rest of a flight.
-   */
-  constructor(options: FlightGroupOptions<Key>, release: 'delete' | 'set');
-  constructor({ onLand }: FlightGroupOptions<Key> = {}, release: 'delete' | 'set' = 'delete') {
+  constructor({ onLand }: FlightGroupOptions<Key> = {}) {
     if (onLand != null) check('onLand', onLand);
     this.#onLand = onLand;
-    this.#release = release;
   }
 
   /** How many keys have a flight that a call would join. */
@@ -66,7 +47,7 @@ export class FlightGroup<Key, Value> {
 
   /** Whether a call for `key` would join a flight. */
   has(key: Key): boolean {
-    return !!this.#flights.get(key);
+    return this.#flights.has(key);
   }
 
   /**
@@ -74,7 +55,7 @@ export class FlightGroup<Key, Value> {
    * get its outcome.
    */
   forget(key: Key): void {
-    this.#flights[this.#release as 'delete'](key);
+    this.#flights.delete(key);
   }
 
   /** {@link FlightGroup.forget} for every key. */
@@ -111,33 +92,11 @@ export class FlightGroup<Key, Value> {
       this.#flights.set(key, (flight = new Flight()));
       flight.promise = this.#fly(key, flight, task);
     }
-    if (!flight.promise) throw new TypeError('task waits for itself');
-    flight.callers++;
-    return signal ? this.#leavable(key, flight, signal) : flight.promise;
+    return join(flight, signal, this, key);
   }
 
-  /** The outcome for a caller who may leave before it comes. */
-  #leavable(key: Key, flight: Flight<Value>, signal: AbortSignal): Promise<Value> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        reject(signal.reason);
-        if (!--flight.callers && flight.controller) {
-          // Freed first, so that nobody joins a dying flight (tailscale/tailscale#18919).
-          this.#free(key, flight);
-          flight.controller.abort(signal.reason);
-        }
-      };
-      flight
-        .promise!.finally(() => signal.removeEventListener('abort', leave))
-        .then(resolve, reject);
-      // The task may have aborted it already, while it started.
-      if (signal.aborted) leave();
-      else signal.addEventListener('abort', leave);
-    });
-  }
-
-  /** A flight frees only its own key: after a `forget`, a newer flight may have it (golang/go#31420). */
-  #free(key: Key, flight: Flight<Value>): void {
+  /** @internal Only its own key: after a `forget`, a newer flight may have it (golang/go#31420). */
+  free(key: Key, flight: Flight<Value>): void {
     if (this.#flights.get(key) === flight) this.forget(key);
   }
 
@@ -150,30 +109,15 @@ export class FlightGroup<Key, Value> {
       return value;
     } finally {
       // Callers hear when this function has returned: here the key is freed before any of them.
-      this.#free(key, flight);
+      this.free(key, flight);
       if (this.#onLand) {
-        (async () =>
-          this.#onLand!({
-            key,
-            callers: flight.callers,
-            duration: performance.now() - startedAt!,
-            status,
-          }))().catch(() => {});
+        void tell(this.#onLand, {
+          key,
+          callers: flight.callers,
+          status,
+          duration: performance.now() - startedAt!,
+        });
       }
     }
-  }
-}
-
-/** One run of one task, and the context its task is given: one object for both is a faster flight. */
-class Flight<Value> implements FlightContext {
-  /** The outcome. Missing only until the task has returned for the first time. */
-  promise: Promise<Value> | undefined;
-  /** Callers who have not left. Those without a signal never leave. */
-  callers = 0;
-  /** Created when the task first reads its signal; without one there is nothing to abort. */
-  controller: AbortController | undefined;
-
-  get signal(): AbortSignal {
-    return (this.controller ??= new AbortController()).signal;
   }
 }

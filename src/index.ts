@@ -1,10 +1,5 @@
-export {
-  FlightGroup,
-  type FlightContext,
-  type FlightGroupOptions,
-  type FlightTask,
-  type Landing,
-} from './flight-group.ts';
+export type { FlightContext, FlightTask } from './flight.ts';
+export { FlightGroup, type FlightGroupOptions, type Landing } from './flight-group.ts';
 export {
   singleFlight,
   type KeyedSingleFlightOptions,
@@ -23,6 +18,7 @@ export type {
 export {
   sharedTokens,
   type LockGrant,
+  type ReadSession,
   type SharedTokens,
   type SharedTokensOptions,
   type StoredSession,

@@ -17,8 +17,8 @@ export function readOptions<
     const type = typeof options[key];
     check(key, value, 'an option', key in defaults);
     if (value === undefined) continue;
-    check(key, value, `a ${type}`, type === 'undefined' || typeof value === type);
-    check(key, value, '0 or more', type !== 'number' || value >= 0);
+    if (type !== 'undefined') check(key, value, `a ${type}`, typeof value === type);
+    if (type === 'number') check(key, value, '0 or more', value >= 0);
     options[key] = value;
   }
   return options as never;

@@ -1,50 +1,272 @@
+import pRetry from 'p-retry';
 import { check } from './check.ts';
 import type { Credential } from './credential.ts';
-import type { Refresh } from './refresh.ts';
-import type { SessionExpiredError } from './token-refresh-error.ts';
-import type { expiryOf } from './token-response.ts';
+import { Flight, join, tell } from './flight.ts';
+import { answerOf, isTransient, retryAfter } from './refresh-failure.ts';
+import type { Membership } from './shared-tokens.ts';
+import {
+  RefreshFailedError,
+  SessionExpiredError,
+  type TokenRefreshErrorCode,
+} from './token-refresh-error.ts';
+import { succeed, type expiryOf } from './token-response.ts';
 import type { readTokenSourceOptions } from './token-source-options.ts';
+
+export interface Waiting {
+  /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
+  signal?: AbortSignal | null | undefined;
+}
+
+type Reason = [message: string, code: TokenRefreshErrorCode, cause?: unknown, response?: unknown];
 
 /** From a sign-in to the next one, or to its end. */
 export interface Session<Token> {
-  /** The newest token. Missing until there is one, and when the session is over. */
-  credential?: Credential<Token> | undefined;
-  /** When that came, in epoch milliseconds. */
-  receivedAt?: number;
-  /** Whether it came from a refresh, of this realm or another. */
-  isRefreshed?: boolean;
-  /** When it expires: Infinity when nobody knows, and missing until it is first asked. */
-  expiresAt?: number | undefined;
-  /** From when on a use begins a refresh in the background: never again once that has failed. */
-  aheadAt?: number;
-  /** The refresh that is running, or ran last. */
-  refresh?: Refresh;
   /** Its name among realms that share it. Missing until it has been read or written there. */
-  id?: string | undefined;
-  /** Why it is over. Set once, before anyone hears. */
-  over?: SessionExpiredError;
+  id(): string | undefined;
+  /**
+   * Begins it with a token.
+   *
+   * @param age Milliseconds since that came.
+   * @throws {TypeError} When `expiresAt` gives no instant; or what it throws.
+   */
+  begin(token: Token, age?: number): void;
+  /** Takes a newer token from another realm. @returns False when this session is over, or another. */
+  adopt(token: Token, age: number, id: string): boolean;
+  /** A credential to send with: another one than `refused`. */
+  get(waiting?: Waiting, refused?: Credential<Token>): Promise<Credential<Token>>;
+  /** Ends it for everyone who waits, and for ever. */
+  end(...reason: Reason): void;
+  /** The same when this realm did not ask for it: the app is told. */
+  expire(...reason: Reason): void;
+  /** That of the refresh that is running, if one is. */
+  refreshSignal(): AbortSignal | undefined;
 }
 
 /**
- * Works out when the token of a session is to be replaced, once.
+ * Makes a {@link Session} without a token.
  *
- * @throws {TypeError} When `expiresAt` gives no instant; or what it throws. Asked again, it tries again.
+ * @param issue Makes a credential of a token.
  */
-export function schedule<Token>(
-  session: Session<Token>,
-  { expiresAt, refreshAhead }: Omit<ReturnType<typeof readTokenSourceOptions<Token>>, 'token'>,
-): void {
-  if (session.expiresAt !== undefined) return;
-  const { receivedAt, isRefreshed } = session;
-  const { token } = session.credential!;
-  const at = (expiresAt as typeof expiryOf)(token, receivedAt!) ?? Infinity;
-  // From 1e9 to 1e11 are the seconds of 2001 to 5138, and the milliseconds of 1970 to 1973.
-  const isInstant = typeof at === 'number' && (at < 1e9 || at >= 1e11);
-  check('expiresAt()', at, 'epoch milliseconds, not seconds', isInstant);
+export function createSession<Token>(
+  options: Omit<ReturnType<typeof readTokenSourceOptions<Token>>, 'token'>,
+  issue: (token: Token) => Credential<Token>,
+  membership: Membership<Token> | undefined,
+  id?: string,
+): Session<Token> {
+  const { refresh, retry, timeout, isFinal, onRefresh, onSessionExpired } = options;
+  const { count, window } = options.refreshLimit;
+  /** The newest. Missing until there is one, and when the session is over. */
+  let credential: Credential<Token> | undefined;
+  /** When that came, in epoch milliseconds. */
+  let receivedAt: number;
+  /** Whether it came from a refresh, of this realm or another, and not from a sign-in. */
+  let isRefreshed: boolean;
+  /** When it expires: Infinity when nobody knows, and missing until it is first asked. */
+  let expiresAt: number | undefined;
+  /** From when on a use begins a refresh in the background: never again once that has failed. */
+  let aheadAt: number;
+  /** Why the session is over. Set once, before anyone hears. */
+  let over: SessionExpiredError | undefined;
+  /** When the last refreshes began, the newest first, by the monotonic clock: as many as may be. */
+  let begun: number[] = [];
+  /** The refresh that is running. Its abort ends it for those who wait. */
+  let flight: Flight<void> | undefined;
+  /** Its own, or that of the one that ran last. */
+  let controller: AbortController | undefined;
+  /** True while nobody needs it: then it may fail without a trace. */
+  let ahead: boolean;
+  /** How often it, or the one that ran last, has called `refresh`. */
+  let attempts: number;
 
-  const life = at - receivedAt!;
-  // A fresh token that has expired already tells of a clock that is off: only a refusal counts then.
-  session.expiresAt = isRefreshed && life <= 0 ? Infinity : at;
-  const ahead = refreshAhead * (1 - Math.random() / 10);
-  session.aheadAt = session.expiresAt - Math.min(ahead, life / 2);
+  const hold = (token: Token, age = 0) => {
+    credential = issue(token);
+    receivedAt = Date.now() - age;
+    expiresAt = undefined;
+    isRefreshed = true;
+  };
+
+  /** Works out when the token is to be replaced, once. Asked again after it threw, it tries again. */
+  const schedule = () => {
+    if (expiresAt !== undefined) return;
+    const at = (options.expiresAt as typeof expiryOf)(credential!.token, receivedAt) ?? Infinity;
+    // From 1e9 to 1e11 are the seconds of 2001 to 5138, and the milliseconds of 1970 to 1973.
+    const isInstant = typeof at === 'number' && (at < 1e9 || at >= 1e11);
+    check('expiresAt()', at, 'epoch milliseconds, not seconds', isInstant);
+
+    const life = at - receivedAt;
+    // A fresh token that has expired already tells of a clock that is off: only a refusal counts then.
+    expiresAt = isRefreshed && life <= 0 ? Infinity : at;
+    const shortened = options.refreshAhead * (1 - Math.random() / 10);
+    aheadAt = expiresAt - Math.min(shortened, life / 2);
+  };
+
+  const isExpired = () => {
+    schedule();
+    return Date.now() >= expiresAt!;
+  };
+
+  const end: Session<Token>['end'] = (...reason) => {
+    if (over) return;
+    over = new SessionExpiredError(...reason);
+    credential = undefined;
+    controller?.abort();
+  };
+
+  const expire: Session<Token>['end'] = (...reason) => {
+    if (over) return;
+    end(...reason);
+    void tell(onSessionExpired, over!);
+  };
+
+  /** The task of a flight: one refresh, with its retries. */
+  const fly = async (startedAt: number) => {
+    const stale = credential;
+    /** The token that is replaced: another realm may have replaced the stale one, which has expired. */
+    let previous = stale;
+    const { signal } = (controller = new AbortController());
+    /** What the last attempt threw, and whether that ends the session. */
+    let failure: unknown;
+    let final = false;
+    attempts = 0;
+    const isAwaited = () => !over && credential === previous;
+
+    /**
+     * A token may come after its refresh was given up. The server has rotated: it is not lost, unless
+     * the session is over or another one has landed, here or in another realm.
+     */
+    const land = async (token: Token) => {
+      if (!isAwaited()) return;
+      const isNewest = (await membership?.land({ session: (id ??= newId()), token })) ?? true;
+      if (isNewest && isAwaited()) hold(token);
+    };
+    const attempt = async (beforeSend?: () => void) => {
+      if (signal.aborted) return;
+      beforeSend?.();
+      attempts++;
+      try {
+        const token = previous?.token;
+        await land(succeed(token, await refresh({ token, signal })));
+      } catch (error) {
+        final = isFinal(error);
+        failure = error;
+        // p-retry takes nothing but errors.
+        throw error instanceof Error ? error : new Error('', { cause: error });
+      }
+    };
+    /** Whether another attempt may help; after the wait that the server asks for. */
+    const shouldRetry = async () => {
+      const answer = answerOf(failure);
+      const wait = retryAfter(answer);
+      if (final || !isTransient(answer) || wait > timeout) return false;
+      await new Promise((resolve) => {
+        // In a browser a number, which has no `unref`.
+        setTimeout(resolve, wait).unref?.();
+      });
+      return true;
+    };
+
+    const run = async (beforeSend?: () => void) => {
+      previous = credential;
+      const timer = setTimeout(() => controller!.abort(), timeout);
+      // p-retry stays pending while an attempt hangs: hence the listener. It gets no signal, since
+      // React Native's lacks the methods it calls; its timers keep no process alive.
+      await new Promise((resolve, reject) => {
+        signal.addEventListener('abort', reject);
+        const options = { ...retry, unref: true, shouldRetry };
+        pRetry(() => attempt(beforeSend), options).then(resolve, reject);
+      }).finally(() => clearTimeout(timer));
+    };
+
+    try {
+      await (membership?.renew({
+        run,
+        signal,
+        isDone: () => !!over || (credential !== stale && !isExpired()),
+        verdict: () =>
+          final && !ahead ? { session: (id ??= newId()), over: 'SESSION_EXPIRED' } : undefined,
+      }) ?? run());
+    } catch (error) {
+      if (isAwaited()) throw fail(failure, error, final && !ahead, signal);
+    } finally {
+      const { callers } = flight!;
+      // Here it is over before any caller hears: they do when this function has returned.
+      flight = undefined;
+      const status = credential && credential !== stale ? 'fulfilled' : 'rejected';
+      void tell(onRefresh, { status, duration: performance.now() - startedAt, callers, attempts });
+    }
+  };
+
+  /** What a failed refresh means, as an error for those who wait. */
+  const fail = (failure: unknown, error: unknown, final: boolean, { aborted }: AbortSignal) => {
+    // Ahead of time it costs nothing: the token lives out its time.
+    if (ahead) aheadAt = Infinity;
+    if (aborted) {
+      const message =
+        '"timeout" is reached: sent through the wrapped client, refresh waits for itself';
+      return new RefreshFailedError(message, 'REFRESH_TIMEOUT');
+    }
+    // The lock or the store has failed, not the refresh.
+    if (!failure && error instanceof RefreshFailedError) return error;
+    const cause = failure ?? error;
+    const answer = answerOf(cause);
+    const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
+    const response = answer.headers && answer;
+    if (!final) return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
+    expire(message, 'SESSION_EXPIRED', cause, response);
+    return over;
+  };
+
+  /** Joins the refresh, or begins one. */
+  const renew = async (isAhead: boolean, signal?: AbortSignal | null) => {
+    ahead = isAhead;
+    if (!flight) {
+      const now = performance.now();
+      if (now - begun[count - 1]! < window) {
+        const message = '"refreshLimit" is reached: are fresh tokens refused?';
+        throw new RefreshFailedError(message, 'REFRESH_LIMIT');
+      }
+      begun = [now, ...begun].slice(0, count);
+      flight = new Flight();
+      flight.promise = fly(now);
+    }
+    // The use that begins it ahead of time does not wait for it.
+    if (ahead) flight.callers--;
+    await join(flight, signal);
+    if (over) throw over;
+    return credential!;
+  };
+
+  return {
+    id: () => id,
+    begin(token, age) {
+      hold(token, age);
+      isRefreshed = false;
+      schedule();
+    },
+    adopt(token, age, its) {
+      if (over || (id ??= its) !== its) return false;
+      hold(token, age);
+      return true;
+    },
+    async get(waiting, refused) {
+      const signal = waiting?.signal;
+      if (signal?.aborted) throw signal.reason;
+      membership?.watch();
+      if (over) throw over;
+      const held = credential;
+      if (!held || held === refused || (flight && !ahead)) return renew(false, signal);
+
+      if (isExpired()) return renew(false, signal);
+      if (Date.now() >= aheadAt && !flight) renew(true).catch(() => {});
+      return held;
+    },
+    end,
+    expire,
+    refreshSignal: () => flight && controller!.signal,
+  };
+}
+
+/** A name for a session: unlikely to be another's under the same name. */
+export function newId(): string {
+  return `${Math.random()}`;
 }

@@ -6,11 +6,11 @@ import { RefreshFailedError } from './token-refresh-error.ts';
 /** A refresh that at most one realm runs. */
 export interface SharedRefresh {
   /** Whether it is not needed any more: there is a newer token, or the session is over. */
-  isDone(): boolean;
+  readonly isDone: () => boolean;
   /** Runs it. Calls `beforeSend` last before each attempt, and fails with what that throws. */
-  run(beforeSend: () => void): Promise<void>;
+  readonly run: (beforeSend: () => void) => Promise<void>;
   /** After it has failed for good: what the other realms are to know. */
-  verdict(): Entry<never> | undefined;
+  readonly verdict: () => Entry<never> | undefined;
   /** Aborts when nobody needs it any more. */
   readonly signal: AbortSignal;
 }
@@ -22,7 +22,10 @@ const LAST_LOOK = 1_000;
 /** Milliseconds between looks for the token of a realm that was faster: a second in all. */
 const SECOND_LOOKS = [0, 50, 150, 300, 500];
 
-/** Waits until there is a newer token, or runs the refresh under the lock. */
+/**
+ * Waits until there is a newer token, or runs the refresh under the lock. What it rejects with means
+ * nothing when there is a newer token all the same.
+ */
 export async function renewShared<Token>(
   options: Pick<SharedTokensOptions<Token>, 'name' | 'locks'>,
   session: SharedSession<Token>,
@@ -48,7 +51,7 @@ export async function renewShared<Token>(
       } catch (error) {
         // What the others are told is a courtesy: that it fails changes nothing here.
         await lookAgain(session, refresh).catch(() => {});
-        if (!isLost && !refresh.isDone()) throw error;
+        if (!isLost) throw error;
       }
     });
     if (!isLost) return;
@@ -129,8 +132,8 @@ async function underLock<Token>(
   } catch (error) {
     if (isHeld) throw error;
     if (!withdrawal.signal.aborted) throw storeFailure(error);
-    await session.look();
     if (isDone()) return;
+    await session.look();
     const message = `no lock within ${timeout} ms: does the refresh of its holder hang?`;
     throw new RefreshFailedError(message, 'REFRESH_TIMEOUT');
   } finally {

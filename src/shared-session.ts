@@ -11,11 +11,25 @@ const STORE_TIMEOUT = 5_000;
 /** How often a write is tried that others forestall, before the store itself is held to be at fault. */
 const WRITE_TRIES = 20;
 
-/** Milliseconds between looks, on use, at a store that tells of no changes. */
+/**
+ * Milliseconds between looks at the store, on use, when it tells of no changes; when it does, a
+ * message may still be lost, and twelve times as long.
+ */
 const LOOK_EVERY = 5_000;
 
 /** What is to be stored outlasts a command that fails, and a server that restarts. */
 const SAVE_RETRY = { minTimeout: 25, maxTimeout: 1_000, factor: 3, unref: true };
+
+interface Unsaved<Token> {
+  readonly entry: Entry<Token>;
+  /** Epoch milliseconds. */
+  readonly since: number;
+  /** Its name; missing while a realm that signs in has not seen what was there. */
+  replaces: string | undefined;
+}
+
+/** A refresh, or its failure, yields to anything. */
+const YIELDING = { since: 0, replaces: '' };
 
 /** One realm's view of what is stored: what it has seen, what it has to write, and what it hears. */
 export class SharedSession<Token> {
@@ -28,12 +42,14 @@ export class SharedSession<Token> {
   /** The version that was there when the store was last read or written; 0 for nothing. */
   #there = 0;
   /**
-   * What this realm knows and the store does not; nothing is adopted until it is written. `wins` for a
-   * sign-in or sign-out, which is written whatever is there.
+   * What this realm knows and the store does not; nothing is adopted until it is written. It yields to
+   * whatever is newer than this realm knows and than `since`, unless that is of the session that it
+   * `replaces`: a sign-in or sign-out wins over all but a later one.
    */
-  #unsaved: { readonly entry: Entry<Token>; readonly wins: boolean } | undefined;
+  #unsaved: Unsaved<Token> | undefined;
   /** The end of the last use of the store: one at a time, or their answers would cross. */
   #turn: Promise<unknown> = Promise.resolve();
+  #nextLook: Promise<void> | undefined;
   /** Missing until the realm listens. */
   #unsubscribe: (() => void) | undefined;
   /** When the store was last looked at on use, by the monotonic clock. */
@@ -49,12 +65,11 @@ export class SharedSession<Token> {
     const { store } = this.#options;
     // What is missed here is found when it is needed.
     const look = () => void this.look().catch(() => {});
-    if (store.subscribe) {
-      this.#unsubscribe ??= store.subscribe(look);
-    } else if (performance.now() - this.#watchedAt > LOOK_EVERY) {
-      this.#watchedAt = performance.now();
-      look();
-    }
+    this.#unsubscribe ??= store.subscribe?.(look) ?? (() => {});
+    const every = store.subscribe && !this.#unsaved ? LOOK_EVERY * 12 : LOOK_EVERY;
+    if (performance.now() - this.#watchedAt < every) return;
+    this.#watchedAt = performance.now();
+    look();
   }
 
   leave(): void {
@@ -65,7 +80,12 @@ export class SharedSession<Token> {
 
   /** Adopts what is newer, which has just been read if it is given. */
   look(seen?: ReadSession<unknown>): Promise<void> {
-    return this.#inTurn(() => this.#look(seen));
+    if (seen) return this.#inTurn(() => this.#look(seen));
+    // One that has not begun serves all who ask until then.
+    return (this.#nextLook ??= this.#inTurn(() => {
+      this.#nextLook = undefined;
+      return this.#look();
+    }));
   }
 
   /** @see {@link Membership.land} */
@@ -74,7 +94,7 @@ export class SharedSession<Token> {
     const land = async () => {
       // What is newer may have been adopted, or begun here, since this was called.
       if (this.#unsaved || this.#version > seen) return false;
-      this.#unsaved = { entry, wins: false };
+      this.#unsaved = { entry, ...YIELDING };
       await this.#save();
       if (this.#version > seen) return true;
       await this.#look();
@@ -100,15 +120,15 @@ export class SharedSession<Token> {
   close(entry: Entry<Token>): Promise<void> {
     const seen = this.#version;
     return this.#inTurn(async () => {
-      if (this.#version === seen) this.#unsaved ??= { entry, wins: false };
+      if (this.#version === seen) this.#unsaved ??= { entry, ...YIELDING };
       await this.#look();
     });
   }
 
-  publish(entry: Entry<Token>): Promise<void> {
+  publish(entry: Entry<Token>, replaces: string | undefined): Promise<void> {
     // At once, so that nothing older is adopted from now on.
-    this.#unsaved = { entry, wins: true };
-    return pRetry(() => this.#inTurn(() => this.#save()), { ...SAVE_RETRY, retries: 3 });
+    this.#unsaved = { entry, since: Date.now() - 1, replaces };
+    return pRetry(() => this.look(), { ...SAVE_RETRY, retries: 3 });
   }
 
   #inTurn<Result>(use: () => Promise<Result>): Promise<Result> {
@@ -132,7 +152,7 @@ export class SharedSession<Token> {
     for (const tell of this.listeners) tell();
   }
 
-  /** Writes what is unsaved. What does not win is dropped when something newer is there. */
+  /** Writes what is unsaved, or drops it when it is to yield. */
   async #save(): Promise<void> {
     const { store, encode = asItIs } = this.#options;
     for (let tries = 0; this.#unsaved; tries++) {
@@ -142,12 +162,20 @@ export class SharedSession<Token> {
       const version = Math.max(this.#version + 1, this.#there + 1, Date.now());
       const encoded = token === undefined ? undefined : await encode(token);
       const stored = { version, session, over, token: encoded };
-      const isWritten = await store.write(stored, { expected: this.#there });
-      this.#there = isWritten ? version : ((await store.read())?.version ?? 0);
-      // What is there and not newer is left of a store that lost its data: it is overwritten.
-      const isDropped = !unsaved.wins && this.#there > this.#version;
+      const isWritten = await store.write(stored, { expected: this.#there }).catch((error) => {
+        // It may be there all the same, and what replaces it then was not there before.
+        unsaved.replaces ??= '';
+        throw error;
+      });
+      const there = isWritten ? stored : await store.read();
+      this.#there = there?.version ?? 0;
+      // The session that was there when this realm, which knew of none, began its own.
+      unsaved.replaces ??= there?.session;
+      // What is not newer is left of a store that lost its data.
+      const isLate =
+        this.#there > Math.max(this.#version, unsaved.since) && there!.session !== unsaved.replaces;
       if (isWritten) this.#version = version;
-      if ((isWritten || isDropped) && this.#unsaved === unsaved) this.#unsaved = undefined;
+      if ((isWritten || isLate) && this.#unsaved === unsaved) this.#unsaved = undefined;
     }
   }
 }

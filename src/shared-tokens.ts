@@ -31,8 +31,8 @@ export interface TokenStore<Token> {
   write(stored: StoredSession<Token>, options: { expected: number }): Promise<boolean>;
   /**
    * Calls the listener after each write, and whenever one may have been missed. A message carries no
-   * secret; one that is lost costs time, never a second refresh. Without it, a realm looks for a
-   * sign-in or sign-out of another every 5 seconds, on use.
+   * secret; one that is lost costs time, never a second refresh: on use, a realm looks every minute for
+   * a sign-in or sign-out of another, and every 5 seconds where there are no messages.
    *
    * @returns Stops it.
    */
@@ -96,7 +96,7 @@ export interface SharedTokens<Token> {
 /** One token source among those that share a name. */
 export interface Realm<Token> {
   /** Called with what another realm wrote, the newest only, in order. */
-  adopt(stored: ReadSession<Token>): void;
+  readonly adopt: (stored: ReadSession<Token>) => void;
   /** Milliseconds to wait for the lock. */
   readonly timeout: number;
 }
@@ -110,7 +110,7 @@ export interface Membership<Token> {
    * Waits until there is a newer token, or runs the refresh.
    *
    * @returns Rejects with what `run` rejects with, or with a `RefreshFailedError` when there is no
-   *   lock or store to be had.
+   *   lock or store to be had; which means nothing when a newer token has been adopted.
    */
   renew(refresh: SharedRefresh): Promise<void>;
   /**
@@ -121,12 +121,16 @@ export interface Membership<Token> {
    */
   land(stored: Omit<StoredSession<Token>, 'version'>): Promise<boolean>;
   /**
-   * Writes a sign-in or sign-out, whatever is there.
+   * Writes a sign-in or sign-out, unless there is a later one.
    *
+   * @param replaces The session that was there before, if it is known.
    * @returns Rejects with a `RefreshFailedError` when the store fails. It is then written before it is
    *   read again.
    */
-  publish(stored: Omit<StoredSession<Token>, 'version'>): Promise<void>;
+  publish(
+    stored: Omit<StoredSession<Token>, 'version'>,
+    replaces: string | undefined,
+  ): Promise<void>;
 }
 
 /**
@@ -153,9 +157,10 @@ export function sharedTokens(
 ): SharedTokens<any> {
   const { name, locks, store, encode, decode, lease = 0 } = options;
   check('name', name, 'a string that is not empty', typeof name === 'string' && !!name);
-  check('locks.request', locks?.request);
-  check('store.read', store?.read);
-  check('store.write', store?.write);
+  // Written as methods, they may well need their object: only what they are is looked at.
+  check('locks.request', (locks as any)?.request);
+  check('store.read', (store as any)?.read);
+  check('store.write', (store as any)?.write);
   if (encode ?? decode) {
     check('encode', encode);
     check('decode', decode);
@@ -174,7 +179,7 @@ export function sharedTokens(
         watch: () => session.watch(),
         leave: () => session.leave(),
         land: (entry) => session.land(entry),
-        publish: (entry) => session.publish(entry),
+        publish: (...given) => session.publish(...given),
         renew: (refresh) => renewShared(options, session, realm.timeout, refresh),
       };
     },

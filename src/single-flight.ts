@@ -62,14 +62,12 @@ export function singleFlight<Fn extends AnyFunction, Key>(
 ): SingleFlight<Parameters<Fn>, Awaited<ReturnType<Fn>>>;
 export function singleFlight(
   fn: any,
-  {
-    key,
-    onLand,
-  }: { key?: ((...args: any[]) => unknown) | undefined } & FlightGroupOptions<any> = {},
+  options: { key?: ((...args: any[]) => unknown) | undefined } & FlightGroupOptions<any> = {},
 ): SingleFlight<any, any> {
+  const { key } = options;
   check('fn', fn);
   if (key != null || fn.length) check('key', key, 'a function such as id => id');
-  const flights = new FlightGroup<unknown, unknown>({ onLand }, key ? 'delete' : 'set');
+  const flights = new FlightGroup<unknown, unknown>(options);
 
   const wrapper: SingleFlight<any, any> = (...args) =>
     flights.run(key?.(...args), () => (key ? fn(...args) : fn()));

@@ -134,11 +134,12 @@ export function readTokenSourceOptions<Token>(given: TokenSourceOptions<Token>) 
   // A longer timer fires at once.
   const isTimeout = typeof timeout === 'number' && timeout > 0 && timeout < 2 ** 31;
   check('timeout', timeout, 'a positive number of milliseconds', isTimeout);
-  return Object.assign(options, {
+  return {
+    ...options,
     timeout,
     retry: readOptions(retry, RETRY, 'retry'),
     refreshLimit: readOptions(refreshLimit || { count: 0 }, REFRESH_LIMIT, 'refreshLimit'),
-  });
+  };
 }
 
 const RETRY = {

@@ -9,7 +9,8 @@ import { describe, expect, it } from 'vitest';
  */
 const MAY_IMPORT: Record<string, string[]> = {
   'check.ts': [],
-  'flight-group.ts': ['check.ts'],
+  'flight.ts': [],
+  'flight-group.ts': ['check.ts', 'flight.ts'],
   'single-flight.ts': ['check.ts', 'flight-group.ts'],
 
   'token-refresh-error.ts': [],
@@ -25,18 +26,15 @@ const MAY_IMPORT: Record<string, string[]> = {
     'type shared-tokens.ts',
     'type token-refresh-error.ts',
   ],
-  'refresh.ts': [
-    'p-retry',
-    'refresh-failure.ts',
-    'token-response.ts',
-    'type token-source-options.ts',
-  ],
   'session.ts': [
     'check.ts',
+    'flight.ts',
+    'p-retry',
+    'refresh-failure.ts',
+    'token-refresh-error.ts',
+    'token-response.ts',
     'type credential.ts',
-    'type refresh.ts',
-    'type token-refresh-error.ts',
-    'type token-response.ts',
+    'type shared-tokens.ts',
     'type token-source-options.ts',
   ],
   'connection.ts': [
@@ -48,13 +46,9 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'token-source.ts': [
     'connection.ts',
-    'type credential.ts',
-    'flight-group.ts',
-    'refresh-failure.ts',
-    'refresh.ts',
     'session.ts',
-    'token-refresh-error.ts',
     'token-source-options.ts',
+    'type credential.ts',
   ],
 
   'shared-session.ts': ['p-retry', 'token-refresh-error.ts', 'type shared-tokens.ts'],
@@ -77,6 +71,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   'index.ts': [
     'connection.ts',
     'credential.ts',
+    'flight.ts',
     'flight-group.ts',
     'shared-tokens.ts',
     'single-flight.ts',

@@ -373,9 +373,7 @@ describe('§4.8 Sign-in and sign-out win, and no request crosses sessions', () =
       },
     });
     const renewal = tokens.renew(await tokens.get());
-    await expect(renewal).rejects.toThrow(
-      '"set" has begun another session; "refresh" returns its token',
-    );
+    await expect(renewal).rejects.toThrow('"set" began another session: refresh returns its token');
     expect((await tokens.get()).token).toBe('second');
   });
 

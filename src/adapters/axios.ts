@@ -1,5 +1,5 @@
 import { discard, drain, DRAIN_LIMIT, isStream } from '../body.ts';
-import { check, checkSource } from '../check.ts';
+import { check } from '../check.ts';
 import type { ConnectOptions, SetAside } from '../connection.ts';
 import type { TokenSource } from '../token-source.ts';
 
@@ -75,7 +75,8 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
 ): Instance {
   const isInstance = !!instance?.interceptors && !wrapped.has(instance);
   check('instance', instance, 'an axios instance, not wrapped yet', isInstance);
-  checkSource(tokens);
+  // Not of `tokens`, which would be printed when it is a token, given instead.
+  check('tokens.connect', tokens?.connect);
   const exchange = tokens.connect<AxiosRequestHeaders, any>(options, instance.defaults.baseURL);
 
   // An instance without interceptors and defaults: the way to the transports that axios has by name.

@@ -1,5 +1,5 @@
 import { discard, drain, isStream } from '../body.ts';
-import { check, checkSource } from '../check.ts';
+import { check } from '../check.ts';
 import type { ConnectOptions, SetAside } from '../connection.ts';
 import type { TokenSource } from '../token-source.ts';
 
@@ -43,16 +43,17 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
   baseUrl?: string | URL,
 ): Fetch {
   check('fetch', fetch);
-  checkSource(tokens);
+  // Not of `tokens`, which would be printed when it is a token, given instead.
+  check('tokens.connect', tokens?.connect);
   const exchange = tokens.connect<Headers, Response>(options, baseUrl);
 
   const withToken = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     // Not by `instanceof`: a `fetch` that is not the global one has a `Request` of its own.
-    const request = 'clone' in Object(input) ? (input as Request) : undefined;
+    const request = (input as Request).clone ? (input as Request) : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
     const url = request?.url ?? `${input as string | URL}`;
-    const given = init && { ...init };
-    const { body, method = request?.method, signal = request?.signal, headers: own } = { ...given };
+    const given = { ...init };
+    const { body, method = request?.method, signal = request?.signal, headers: own } = given;
     const givenHeaders = own && new Headers(own);
     return exchange({
       url,
@@ -85,7 +86,7 @@ function setAside(response: Response): SetAside<Response> {
     response: copy,
     // Both, or the connection stays open for the other.
     release() {
-      discard(reader || null);
+      discard(reader);
       discard(copy.body);
     },
   };

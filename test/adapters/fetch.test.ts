@@ -144,9 +144,15 @@ describe('§5 The options', () => {
   const url = 'https://api.example.com';
   it.each([
     [['fetch', null, {}], '"fetch" must be a function, got "fetch" (string)'],
-    [[fetch, null, { allowedOrigins: [url] }], /^"tokens" must be a token source/],
-    [[fetch, { get: 1 }, { allowedOrigins: [url] }], /^"tokens" must be a token source/],
-    [[fetch, 'eyJ.secret', { allowedOrigins: [url] }], /^"tokens" must be (?!.*secret)/],
+    [
+      [fetch, null, { allowedOrigins: [url] }],
+      /^"tokens.connect" must be a function, got undefined/,
+    ],
+    [
+      [fetch, { get: 1 }, { allowedOrigins: [url] }],
+      /^"tokens.connect" must be a function, got undefined/,
+    ],
+    [[fetch, 'eyJ.secret', { allowedOrigins: [url] }], /^"tokens.connect" must be (?!.*secret)/],
     [[fetch, 'tokens', null], '"options" must be an object, got null (object)'],
     [
       [fetch, 'tokens', {}],

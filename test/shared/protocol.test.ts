@@ -1,0 +1,555 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import {
+  createTokenSource,
+  sharedTokens,
+  type RefreshFailedError,
+  type StoredSession,
+  type TokenLocks,
+  type TokenSource,
+  type TokenSourceOptions,
+} from '../../src/index.ts';
+import { gate, settled, type Gate } from '../gate.ts';
+import { MemoryTokens } from './memory-tokens.ts';
+
+/** A place where a test can come between a realm and the store. */
+class Place extends MemoryTokens<string> {
+  beforeRead: () => unknown = () => {};
+  beforeWrite: (stored: StoredSession<string>) => unknown = () => {};
+  afterWrite: (isWritten: boolean) => unknown = () => {};
+
+  override async read() {
+    await this.beforeRead();
+    return super.read();
+  }
+
+  override async write(...args: Parameters<MemoryTokens<string>['write']>) {
+    await this.beforeWrite(args[0]);
+    const isWritten = await super.write(...args);
+    await this.afterWrite(isWritten);
+    return isWritten;
+  }
+}
+
+/** Calls a function the first time only. */
+const once = (action: () => unknown) => {
+  let isOver = false;
+  return () => {
+    if (isOver) return undefined;
+    isOver = true;
+    return action();
+  };
+};
+
+const sources: TokenSource<string>[] = [];
+
+/** Another realm that shares the place. Its tokens are named after it. */
+function open(
+  place: Place,
+  name: string,
+  options: Partial<TokenSourceOptions<string>> = {},
+  locks: TokenLocks = place,
+): TokenSource<string> {
+  let number = 0;
+  const source = createTokenSource<string>({
+    refresh: () => `${name}${++number}`,
+    retry: { retries: 0 },
+    shared: sharedTokens({ name: 'session', locks, store: place }),
+    ...options,
+  });
+  sources.push(source);
+  return source;
+}
+
+const tokenOf = async (source: TokenSource<string>) => (await source.get()).token;
+const renew = async (source: TokenSource<string>) => source.renew(await source.get());
+const errorOf = (promise: Promise<unknown>): Promise<any> =>
+  promise.then(
+    (value) => expect.fail(`resolved with ${JSON.stringify(value)}`),
+    (error: unknown) => error,
+  );
+
+/** Waits until the lock has been asked for. */
+const arrival = (requests: unknown[], count: number) =>
+  vi.waitFor(() => expect(requests).toHaveLength(count), { interval: 1 });
+
+/** Locks that one test holds and gives. */
+function heldLocks() {
+  const requests: { signal: AbortSignal; grant: (grant?: unknown) => Promise<unknown> }[] = [];
+  const locks: TokenLocks = {
+    request: (_name, { signal }, callback) =>
+      new Promise((resolve, reject) => {
+        const grant = (given: unknown) => {
+          const done = callback(given);
+          done.then(resolve, reject);
+          return done;
+        };
+        requests.push({ signal, grant });
+      }),
+  };
+  return { locks, requests };
+}
+
+afterEach(() => {
+  vi.useRealTimers();
+  for (const source of sources.splice(0)) source.close();
+});
+
+describe('A realm that waits for the lock', () => {
+  it('goes on with the token of another realm while the lock is still held, and withdraws', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a');
+    await one.set('first');
+    const other = open(place, 'b', {}, locks);
+    await other.get();
+    const waiting = renew(other);
+    await arrival(requests, 1);
+    await renew(one);
+    expect((await waiting).token).toBe('a1');
+    expect(requests[0]!.signal.aborted).toBe(true);
+  });
+
+  it('finds the token of another realm though no message came', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a');
+    await one.set('first');
+    const other = open(place, 'b', {}, locks);
+    await other.get();
+    other.close();
+    const waiting = renew(other);
+    await arrival(requests, 1);
+    await renew(one);
+    expect((await waiting).token).toBe('a1');
+  });
+
+  it('does not refresh when the lock comes after its time', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const refresh = vi.fn(() => 'next');
+    const one = open(place, 'a', { timeout: 20, refresh }, locks);
+    await one.set('first');
+    const error: RefreshFailedError = await errorOf(renew(one));
+    expect(error).toMatchObject({ code: 'REFRESH_TIMEOUT', name: 'RefreshFailedError' });
+    await requests[0]!.grant();
+    expect(refresh).not.toHaveBeenCalled();
+  });
+
+  it('looks once more before it gives up', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a');
+    await one.set('first');
+    const other = open(place, 'b', { timeout: 30 }, locks);
+    await other.get();
+    other.close();
+    const waiting = renew(other);
+    await arrival(requests, 1);
+    place.stored = {
+      version: Date.now() + 9,
+      session: place.stored!.session,
+      token: 'new',
+      writtenAt: 0,
+    };
+    expect((await waiting).token).toBe('new');
+  });
+
+  it('stops waiting when its session is over', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    const waiting = errorOf(renew(one));
+    await arrival(requests, 1);
+    await one.clear();
+    expect(await waiting).toMatchObject({ code: 'SIGNED_OUT' });
+    expect(requests[0]!.signal.aborted).toBe(true);
+  });
+
+  it('tells of locks that fail, as a failure for now', async () => {
+    const cause = new Error('no locks today');
+    const locks: TokenLocks = { request: () => Promise.reject(cause) };
+    const one = open(new Place(), 'a', {}, locks);
+    await one.set('first');
+    expect(await errorOf(renew(one))).toMatchObject({
+      name: 'RefreshFailedError',
+      code: 'STORE_FAILED',
+      cause,
+    });
+  });
+});
+
+describe('A realm that has the lock', () => {
+  it('does not send when the lock is lost, and waits for it again', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const refresh = vi.fn(() => 'next');
+    const one = open(place, 'a', { refresh, retry: { retries: 3 } }, locks);
+    await one.set('first');
+    const waiting = renew(one);
+    await arrival(requests, 1);
+    const assertHeld = () => {
+      throw new Error('lost');
+    };
+    await requests[0]!.grant({ assertHeld });
+    expect(refresh).not.toHaveBeenCalled();
+    await arrival(requests, 2);
+    await requests[1]!.grant({ assertHeld: () => {} });
+    expect((await waiting).token).toBe('next');
+    expect(refresh).toHaveBeenCalledTimes(1);
+  });
+
+  it('checks the lock before every attempt, last thing before it sends', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const order: string[] = [];
+    const refresh = () => {
+      order.push('send');
+      if (order.length < 4) throw new Error('no network');
+      return 'next';
+    };
+    const retry = { retries: 3, minTimeout: 1 };
+    const one = open(place, 'a', { refresh, retry }, locks);
+    await one.set('first');
+    const waiting = renew(one);
+    await arrival(requests, 1);
+    await requests[0]!.grant({ assertHeld: () => order.push('check') });
+    await waiting;
+    expect(order).toEqual(['check', 'send', 'check', 'send']);
+  });
+
+  it('uses what the grant says is stored instead of a look of its own', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    const waiting = renew(one);
+    await arrival(requests, 1);
+    const reads = vi.fn();
+    place.beforeRead = reads;
+    const { session, version } = place.stored!;
+    const stored = { version: version + 1, session, token: 'theirs', age: 0 };
+    await requests[0]!.grant({ stored });
+    expect((await waiting).token).toBe('theirs');
+    expect(reads).not.toHaveBeenCalled();
+  });
+
+  it('keeps it until the token is stored, while its callers have it already', async () => {
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    await other.get();
+    const healed = gate();
+    let isDown = true;
+    place.beforeWrite = () => {
+      if (isDown) throw new Error('down');
+    };
+    void healed.promise.then(() => (isDown = false));
+    expect((await renew(one)).token).toBe('a1');
+    const waiting = renew(other);
+    await settled();
+    healed.open();
+    expect((await waiting).token).toBe('a1');
+    expect(place.stored!.token).toBe('a1');
+  });
+
+  it('lets it go though the store stays down, after `timeout`', async () => {
+    const place = new Place();
+    const one = open(place, 'a', { timeout: 60 });
+    await one.set('first');
+    place.beforeWrite = () => {
+      throw new Error('down');
+    };
+    await renew(one);
+    place.beforeWrite = () => {};
+    place.stored = undefined;
+    // Granted at last; the token that is unsaved yet is written before the store is read.
+    const other = open(place, 'b', { token: 'first', timeout: 2_000 });
+    await vi.waitFor(async () => expect((await renew(other)).token).toMatch(/a1|b1/), 2_000);
+  });
+
+  it('adopts the token of a realm that was faster, when its own refresh is refused', async () => {
+    const place = new Place();
+    const refusal = Object.assign(new Error('refused'), { status: 400 });
+    const refresh = () => {
+      // Without coordination another realm has used the token first, and is about to write.
+      setTimeout(() => {
+        place.stored = { ...place.stored!, version: place.stored!.version + 1, token: 'theirs' };
+      }, 20);
+      throw refusal;
+    };
+    const heard = vi.fn();
+    const one = open(place, 'a', { refresh, onSessionExpired: heard });
+    await one.set('first');
+    expect((await renew(one)).token).toBe('theirs');
+    expect(heard).not.toHaveBeenCalled();
+  });
+
+  it('overwrites no newer token with its own', async () => {
+    const place = new Place();
+    const answered = gate<string>();
+    const sent = gate();
+    const refresh = () => {
+      sent.open();
+      return answered.promise;
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    const waiting = renew(one);
+    await sent.promise;
+    // Another realm had the lease meanwhile; this one hears of it as its own answer comes.
+    const { session, version } = place.stored!;
+    place.stored = { version: version + 1, session, token: 'theirs', writtenAt: 0 };
+    const reading = gate();
+    const read = gate();
+    place.beforeRead = once(() => {
+      reading.open();
+      return read.promise;
+    });
+    for (const listener of place.listeners) listener();
+    await reading.promise;
+    answered.open('mine');
+    await settled();
+    read.open();
+    expect((await waiting).token).toBe('theirs');
+    expect(place.stored.token).toBe('theirs');
+  });
+
+  it('writes its token though the store has gone back to what it was before', async () => {
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    const backup = place.stored!;
+    await other.get();
+    await renew(one);
+    place.beforeWrite = once(() => {
+      place.stored = { ...backup, version: backup.version - 5 };
+    });
+    expect((await renew(one)).token).toBe('a2');
+    expect(place.stored!.token).toBe('a2');
+  });
+
+  it('gives up on a store that refuses every write, and does not hang', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    place.write = async () => false;
+    expect((await renew(one)).token).toBe('a1');
+    expect(await errorOf(one.set('next'))).toMatchObject({
+      code: 'STORE_FAILED',
+      cause: new Error('the store refuses every write'),
+    });
+    expect(await tokenOf(one)).toBe('next');
+  });
+});
+
+describe('A sign-in', () => {
+  it('wins over a refresh of the session before that is written at the same time', async () => {
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    await other.get();
+    place.beforeWrite = once(() => renew(other));
+    await one.set('second');
+    expect(place.stored!.token).toBe('second');
+    await vi.waitFor(async () => expect(await tokenOf(other)).toBe('second'));
+  });
+
+  it('of a realm that has not looked yet wins over what was there', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    const newcomer = open(place, 'b');
+    place.beforeWrite = once(() => renew(one));
+    await newcomer.set('second');
+    expect(place.stored!.token).toBe('second');
+  });
+
+  it('wins over an earlier one that this realm has not heard of', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    one.close();
+    await open(place, 'b').set('second');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await one.set('third');
+    expect(place.stored!.token).toBe('third');
+  });
+
+  it('yields to a later one, when its own answer was lost', async () => {
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    place.afterWrite = once(async () => {
+      await other.set('later');
+      throw new Error('the answer was lost');
+    });
+    await one.set('earlier');
+    expect(place.stored!.token).toBe('later');
+    expect(await tokenOf(one)).toBe('later');
+  });
+
+  it('does not undo a refresh of its own session, when its own answer was lost', async () => {
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    place.afterWrite = once(async () => {
+      await renew(other);
+      throw new Error('the answer was lost');
+    });
+    await one.set('first');
+    expect(place.stored!.token).toBe('b1');
+    expect(await tokenOf(one)).toBe('b1');
+  });
+
+  it('that cannot be written rejects, holds in its realm, and is written later', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    let isDown = true;
+    place.beforeWrite = () => {
+      if (isDown) throw new Error('down');
+    };
+    const error = await errorOf(one.set('first'));
+    expect(error).toMatchObject({ name: 'RefreshFailedError', code: 'STORE_FAILED' });
+    expect(error.cause).toEqual(new Error('down'));
+    expect(await tokenOf(one)).toBe('first');
+    isDown = false;
+    expect((await renew(one)).token).toBe('a1');
+    expect(place.stored!.token).toBe('a1');
+  });
+});
+
+describe('A sign-out', () => {
+  it('that cannot be written rejects, holds in its realm, and is written on a later use', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    await one.get();
+    await vi.advanceTimersByTimeAsync(5_000);
+    await one.get();
+    place.beforeWrite = () => {
+      throw new Error('down');
+    };
+    const outcome = errorOf(one.clear());
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(await outcome).toMatchObject({ code: 'STORE_FAILED' });
+    expect(place.stored!.token).toBe('first');
+    place.beforeWrite = () => {};
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await errorOf(one.get())).toMatchObject({ code: 'SIGNED_OUT' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(place.stored).toMatchObject({ over: 'SIGNED_OUT' });
+  });
+
+  it('wins over a refresh that is written at the same time', async () => {
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    await other.get();
+    place.beforeWrite = once(() => renew(other));
+    await one.clear();
+    expect(place.stored).toMatchObject({ over: 'SIGNED_OUT' });
+    expect(place.stored!.token).toBe(undefined);
+  });
+});
+
+describe('The store', () => {
+  it('that does not answer is a failure for now after 5 seconds, and the next use tries again', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    const one = open(place, 'a');
+    let silence: Gate | undefined;
+    await one.set('first');
+    const credential = await one.get();
+    await vi.advanceTimersByTimeAsync(0);
+    silence = gate();
+    place.beforeRead = () => silence?.promise;
+    const outcome = errorOf(one.renew(credential));
+    await vi.advanceTimersByTimeAsync(5_000);
+    const error = await outcome;
+    expect(error).toMatchObject({ name: 'RefreshFailedError', code: 'STORE_FAILED' });
+    expect(error.cause.message).toBe('no answer within 5000 ms');
+    silence.open();
+    silence = undefined;
+    expect((await one.renew(credential)).token).toBe('a1');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('is looked at on use every 5 seconds where it tells of no changes, every minute where it does', async () => {
+    vi.useFakeTimers();
+    for (const [isTelling, every] of [
+      [false, 5_000],
+      [true, 60_000],
+    ] as const) {
+      const place = new Place();
+      if (!isTelling) place.subscribe = undefined as never;
+      const one = open(place, 'a');
+      await one.set('first');
+      await one.get();
+      await vi.advanceTimersByTimeAsync(every - 1);
+      const reads = vi.fn();
+      place.beforeRead = reads;
+      await one.get();
+      expect(reads).toHaveBeenCalledTimes(0);
+      await vi.advanceTimersByTimeAsync(1);
+      await one.get();
+      await one.get();
+      expect(reads).toHaveBeenCalledTimes(1);
+    }
+  });
+
+  it('is not looked at, nor heard, after `close`', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    one.close();
+    const reads = vi.fn();
+    place.beforeRead = reads;
+    await vi.advanceTimersByTimeAsync(100_000);
+    await one.get();
+    expect(reads).not.toHaveBeenCalled();
+    expect(place.listeners.size).toBe(0);
+  });
+
+  it('is read once by a realm that opens and is used at once', async () => {
+    const place = new Place();
+    await open(place, 'a').set('first');
+    const reads = vi.fn();
+    place.beforeRead = reads;
+    const one = open(place, 'b');
+    const found = await Promise.all([tokenOf(one), tokenOf(one)]);
+    expect(found).toEqual(['first', 'first']);
+    expect(reads).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe('Bad input', () => {
+  const place = new Place();
+  const good = { name: 'session', locks: place, store: place };
+
+  it.each([
+    [{ ...good, name: '' }, '"name" must be a string that is not empty, got "" (string)'],
+    [{ ...good, name: 7 }, '"name" must be a string that is not empty, got 7 (number)'],
+    [{ ...good, locks: {} }, '"locks.request" must be a function, got undefined (undefined)'],
+    [{ ...good, store: undefined }, '"store.read" must be a function, got undefined (undefined)'],
+    [{ ...good, encode: String }, '"decode" must be a function, got undefined (undefined)'],
+    [{ ...good, decode: String }, '"encode" must be a function, got undefined (undefined)'],
+  ])('%#: is a TypeError', (options, message) => {
+    expect(() => sharedTokens(options as never)).toThrow(new TypeError(message));
+  });
+
+  it('a lease that outlasts the timeout of the source is a TypeError', () => {
+    const shared = sharedTokens({ ...good, lease: 2_000 });
+    expect(() => createTokenSource({ refresh: () => '', timeout: 2_000, shared })).toThrow(
+      new TypeError(
+        '"lease" must be a number of milliseconds below "timeout", which is 2000, got 2000 (number)',
+      ),
+    );
+  });
+
+  it('what is not made by `sharedTokens` is a TypeError', () => {
+    expect(() => createTokenSource({ refresh: () => '', shared: good as never })).toThrow(
+      '"shared" must be made by "sharedTokens"',
+    );
+  });
+});
