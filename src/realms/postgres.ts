@@ -22,8 +22,8 @@ export interface PostgresTokensOptions<Token> {
    */
   lease?: number | undefined;
   /**
-   * Whether one connection of the pool, for all names, listens for changes (`LISTEN`) while a source
-   * is in use. Without it, as behind a pgbouncer that pools transactions, a waiter looks from time to
+   * Whether one connection, for all names, listens for changes (`LISTEN`) while a source is in use: of
+   * the pool of `pg`, or one more than that of postgres.js, which keeps it until its `end`. Without it, as behind a pgbouncer that pools transactions, a waiter looks from time to
    * time, and a sign-out elsewhere is heard of with the next refresh.
    * @default true
    */
@@ -74,8 +74,10 @@ export function postgresTokens<Token>(
     decode = JSON.parse,
   }: PostgresTokensOptions<Token>,
 ): SharedTokens<Token> {
-  check('client', typeof client, 'a pool', !!client && ('unsafe' in client || 'query' in client));
-  const isSingle = (client as any).options?.max === 1;
+  const { unsafe, query, options } = Object(client);
+  check('client', typeof client, 'a pool', !!(unsafe ?? query));
+  // postgres.js opens a connection of its own.
+  const isSingle = !unsafe && options?.max === 1;
   check('listen', listen, 'false for a pool of one connection', !listen || !isSingle);
   const sql = statements(checkTable(table));
   const run = async (text: string, ...values: unknown[]): Promise<any> => {
@@ -248,6 +250,8 @@ class Notifications {
     };
     connection.on('error', fail);
     connection.on('end', fail);
+    // It keeps no process alive.
+    connection.unref?.();
     connection.on('notification', ({ payload }: { payload: string }) => this.#tell(payload));
     try {
       await connection.query(`LISTEN "${this.#table}"`);

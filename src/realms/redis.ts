@@ -51,7 +51,7 @@ export function redisTokens<Token>(
   }: RedisTokensOptions<Token>,
 ): SharedTokens<Token> {
   check('client', typeof client, 'a client of Redis', !!client?.duplicate);
-  check('ttl', ttl, 'a number of milliseconds', ttl >= 0);
+  check('ttl', ttl, 'a number of milliseconds', ttl >= 0 && ttl < 2 ** 53);
   const key = `oneflight:{${name}}`;
   const leaseKey = `${key}:lease`;
   const run = (script: string, ...args: unknown[]): Promise<any> => {
@@ -60,15 +60,17 @@ export function redisTokens<Token>(
       ? client.call(...(command as ['EVAL', ...string[]]))
       : client.sendCommand(command);
   };
+  // Redis takes whole numbers only.
+  const duration = Math.ceil(lease);
   const subscribe = (listener: () => void) => channelsOf(client).subscribe(key, listener);
 
   const locks = new LeaseLocks(
     {
       async take() {
-        const [fence, left, isFirst, ...fields] = await run(TAKE, lease);
+        const [fence, left, isFirst, ...fields] = await run(TAKE, duration);
         return { fence, left, isFirst: !!isFirst, stored: parse(fields) };
       },
-      renew: (fence) => run(RENEW, fence, lease).then(Boolean),
+      renew: (fence) => run(RENEW, fence, duration).then(Boolean),
       release: (fence) => run(RELEASE, fence),
       subscribe,
     },
@@ -79,7 +81,7 @@ export function redisTokens<Token>(
     async write({ version, session, token, over }, { expected }) {
       const given = { version, session, token, over };
       const fields = Object.entries(given).filter(([, value]) => value !== undefined);
-      const isWritten = await run(WRITE, expected, ttl, locks.fence, ...fields.flat());
+      const isWritten = await run(WRITE, expected, Math.ceil(ttl), locks.fence, ...fields.flat());
       if (isWritten) locks.fence = 0;
       return !!isWritten;
     },
@@ -152,8 +154,10 @@ class Channels {
       if (this.#listeners.size) return this.#send('unsubscribe', channel);
       const connection = this.#connection;
       this.#connection = undefined;
-      // node-redis calls it `destroy`.
-      (connection.destroy ?? connection.disconnect).call(connection);
+      // node-redis calls it `destroy`, and throws when it has given up.
+      (async () => (connection.destroy ?? connection.disconnect).call(connection))().catch(
+        () => {},
+      );
     };
   }
 
@@ -162,8 +166,10 @@ class Channels {
     const connection = (this.#connection = this.#client.duplicate());
     // What fails is tried again by the client, and a message that is lost costs time only.
     connection.on('error', () => {});
-    // While it was gone, anything may have changed.
     connection.on('ready', () => {
+      // It keeps no process alive.
+      (connection.unref ? connection : connection.stream)?.unref();
+      // While it was gone, anything may have changed.
       for (const channel of this.#listeners.keys()) this.#tell(channel);
     });
     if ('call' in connection) connection.on('message', (channel: string) => this.#tell(channel));
