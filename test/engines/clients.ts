@@ -60,13 +60,19 @@ export async function openClient(
   }
 }
 
-/** What a command of an adapter does, and how its answer is read: the tests watch them pass by. */
-export function kindOf(command: string): 'take' | 'write' | 'read' | 'other' {
-  if (command.includes("'EXISTS'") || command.includes('WITH taken')) return 'take';
-  if (command.includes('HDEL') || command.includes('SET version')) return 'write';
-  if (/^SELECT version/.test(command)) return 'read';
-  return /HMGET/.test(command) ? 'read' : 'other';
-}
+/** What a command of an adapter does, by what is in its text and in no other's. */
+const KINDS = {
+  take: /'EXISTS'|WITH taken/,
+  write: /HDEL|SET version/,
+  renew: /'PEXPIRE', KEYS\[2\]|^UPDATE/,
+  release: /~= ARGV|WITH freed/,
+  read: /HMGET|^SELECT version/,
+};
+
+export type CommandKind = keyof typeof KINDS;
+
+const kindOf = (text: string): CommandKind =>
+  (Object.keys(KINDS) as CommandKind[]).find((kind) => KINDS[kind].test(text))!;
 
 /** Whether the answer to a `take` grants the lease. */
 function isGrant(answer: any): boolean {
@@ -75,7 +81,9 @@ function isGrant(answer: any): boolean {
 }
 
 export interface Command {
-  kind: ReturnType<typeof kindOf>;
+  kind: CommandKind;
+  /** The script or statement. */
+  text: string;
   /** For a `take`: whether the lease was granted. */
   isGranted: boolean;
 }
@@ -88,7 +96,7 @@ export interface Command {
  */
 export function watched<Client extends object>(
   client: Client,
-  before: (kind: Command['kind']) => unknown,
+  before: (kind: CommandKind) => unknown,
   after: (command: Command) => unknown = () => {},
 ): Client {
   return new Proxy(client, {
@@ -99,11 +107,12 @@ export function watched<Client extends object>(
         return own.bind(target);
       }
       return async (...args: any[]) => {
-        // The name of the command comes before the script, if there is one.
-        const kind = kindOf(args.flat().slice(0, 2).join(' '));
+        const [first, second] = args.flat();
+        const text = String(first === 'EVAL' ? second : first);
+        const kind = kindOf(text);
         await before(kind);
         const answer = await own.apply(target, args);
-        await after({ kind, isGranted: kind === 'take' && isGrant(answer) });
+        await after({ kind, text, isGranted: kind === 'take' && isGrant(answer) });
         return answer;
       };
     },
