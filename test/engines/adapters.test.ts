@@ -33,10 +33,14 @@ interface Engine {
   listening(): Promise<number>;
   /** Cuts those that do. */
   cut(): Promise<unknown>;
+  /** Calls the listener when anyone is told of a name, by a connection of its own. */
+  hear(name: string, listener: () => void): Promise<() => unknown>;
 }
 
 /** The statements of an adapter, as it sends them, with the arguments that a test gives. */
 interface Statements {
+  /** The name that they are about. */
+  of: string;
   take(lease: number): Promise<{ fence: number; left: number; isFirst: boolean; version: number }>;
   renew(fence: number, lease: number): Promise<boolean>;
   release(fence: number): Promise<unknown>;
@@ -111,6 +115,7 @@ async function statementsOf(name: ClientName): Promise<Statements> {
       return 'call' in client ? client.call(...command) : client.sendCommand(command);
     };
     return {
+      of,
       async take(lease) {
         const [fence, left, isFirst, version] = await run('take', lease);
         return { fence, left, isFirst: !!isFirst, version: Number(version ?? 0) };
@@ -130,6 +135,7 @@ async function statementsOf(name: ClientName): Promise<Statements> {
       ? (await client.unsafe(texts[kind], [of, ...args]))[0]
       : (await client.query(texts[kind], [of, ...args])).rows[0];
   return {
+    of,
     async take(lease) {
       const { fence, left, first, version } = await run('take', lease);
       return { fence, left, isFirst: !!first, version: Number(version ?? 0) };
@@ -209,6 +215,23 @@ function describeAdapter(name: ClientName): void {
       expect(await take(10_000)).toMatchObject({ fence: 0 });
       expect(await write(3, 2, fence)).toBe(true);
       expect((await take(10_000)).fence).toBeGreaterThan(fence);
+    });
+
+    it('whoever listens is told when a lease is let go, and once of a write', async () => {
+      const { of, take, release, write } = await statementsOf(name);
+      let told = 0;
+      const deafen = await engine.hear(of, () => told++);
+      const { fence } = await take(10_000);
+      await release(fence - 1);
+      await release(fence);
+      await eventually(() => told === 1);
+      const { fence: next } = await take(10_000);
+      expect(await write(2, 1, next)).toBe(false);
+      expect(await write(1, 0, next)).toBe(true);
+      await eventually(() => told === 2);
+      await sleep(20);
+      expect(told).toBe(2);
+      await deafen();
     });
 
     it('names may be of any characters', async () => {
@@ -321,6 +344,12 @@ describeWith('redis-server')('The adapter of Redis', () => {
           .split('\n')
           .filter(Boolean).length,
       cut: () => admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub'),
+      async hear(name, listener) {
+        const ear = admin.duplicate();
+        ear.on('message', listener);
+        await ear.subscribe(`oneflight:{${name}}`);
+        return () => ear.disconnect();
+      },
     };
   });
 
@@ -400,6 +429,13 @@ describeWith('postgresql')('The adapter of PostgreSQL', () => {
       server,
       listening: async () => (await admin.query(`SELECT ${listeners}`)).rows.length,
       cut: () => admin.query(`SELECT pg_terminate_backend(pid) ${listeners}`),
+      async hear(name, listener) {
+        const ear = new pg.Client({ host: '127.0.0.1', port: server.port, user: 'postgres' });
+        await ear.connect();
+        ear.on('notification', ({ payload }) => payload === name && listener());
+        await ear.query('LISTEN oneflight_tokens');
+        return () => ear.end();
+      },
     };
   });
 
