@@ -77,9 +77,10 @@ export class LeaseLocks implements TokenLocks {
       try {
         // The engine has lost its data and with it a lease, whose holder may still be at work. It is
         // given its time; should it write meanwhile, the signal aborts.
-        for (let rest; isFirst && (rest = this.#othersUntil - performance.now()) > 0;) {
+        const rest = () => (isFirst ? this.#othersUntil - performance.now() : 0);
+        while (rest() > 0) {
           grant.stored = undefined;
-          await this.#wake(rest, signal);
+          await this.#wake(rest(), signal);
         }
         const assertHeld = () => {
           const now = instants();

@@ -41,11 +41,13 @@ interface Engine {
 interface Statements {
   /** The name that they are about. */
   of: string;
-  take(lease: number): Promise<{ fence: number; left: number; isFirst: boolean; version: number }>;
-  renew(fence: number, lease: number): Promise<boolean>;
-  release(fence: number): Promise<unknown>;
-  write(version: number, expected: number, fence: number, ttl?: number): Promise<boolean>;
-  read(): Promise<{ version: number; age: number } | undefined>;
+  take: (
+    lease: number,
+  ) => Promise<{ fence: number; left: number; isFirst: boolean; version: number }>;
+  renew: (fence: number, lease: number) => Promise<boolean>;
+  release: (fence: number) => Promise<unknown>;
+  write: (version: number, expected: number, fence: number, ttl?: number) => Promise<boolean>;
+  read: () => Promise<{ version: number; age: number } | undefined>;
 }
 
 let engine: Engine;

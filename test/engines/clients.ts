@@ -19,7 +19,7 @@ export const isRedis = (name: ClientName): boolean =>
 export interface OpenClient {
   client: RedisClient | PostgresClient;
   /** Closes all that the app itself has opened: no more. */
-  close(): Promise<unknown>;
+  close: () => Promise<unknown>;
 }
 
 /** Opens a client as an app does: connected, and with a listener for its errors where it needs one. */
@@ -49,7 +49,7 @@ export async function openClient(
       pool.on('error', () => {});
       return { client: pool as unknown as PostgresClient, close: () => pool.end() };
     }
-    case 'postgres.js': {
+    default: {
       const options = { host, port, user: 'postgres', database: 'postgres', max, prepare };
       const sql = postgres({ ...options, onnotice: () => {} });
       return {

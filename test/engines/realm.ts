@@ -161,7 +161,7 @@ const methods = {
 
 export type RealmMethods = typeof methods;
 
-process.on('message', async ({ id, method, args }: any) => {
+const answer = async ({ id, method, args }: any) => {
   try {
     const result = await (methods as any)[method](...args);
     send({ id, result });
@@ -169,4 +169,6 @@ process.on('message', async ({ id, method, args }: any) => {
     send({ id, error: `${(error as Error).stack}` });
   }
   if (method === 'close') process.disconnect();
-});
+};
+
+process.on('message', (message) => void answer(message));

@@ -60,7 +60,7 @@ describeWith('redis-server')('In Redis', () => {
     client.on('error', () => {});
     await client.connect();
     closes.push(() => client.destroy());
-    return engineOf(client as unknown as RedisClient, async (...args) => {
+    return engineOf(client, async (...args) => {
       const answer = await client.sendCommand(args);
       return Array.isArray(answer) ? answer : JSON.stringify(answer);
     });

@@ -43,7 +43,7 @@ async function hold(given = signal) {
     letGo.open();
     return done;
   };
-  return { grant: grant!, release };
+  return { grant, release };
 }
 
 beforeEach(() => {

@@ -73,13 +73,11 @@ export function describeEngine(title: string, start: () => Promise<Engine>): voi
       promise.catch((error: unknown) => error);
     /** Waits for what comes by a message; where none comes, for what is found on use 5 seconds later. */
     const eventually = async (is: () => boolean | Promise<boolean>) => {
-      const { now } = performance;
+      const now = performance.now.bind(performance);
       for (let tries = 1; tries <= 400; tries++) {
         if (await is()) return;
         if (engine.hears === false) {
-          vi.spyOn(performance, 'now').mockImplementation(
-            () => now.call(performance) + tries * 5_001,
-          );
+          vi.spyOn(performance, 'now').mockImplementation(() => now() + tries * 5_001);
           await Promise.allSettled(sources.map((source) => source.get()));
         }
         await new Promise((resolve) => setTimeout(resolve, 5));
