@@ -229,7 +229,7 @@ describeWith('redis-server')('Processes that share a session by Redis', () => {
 
   /** Commands that clients sent, without those that scripts run. */
   const monitored = async (work: () => Promise<unknown>): Promise<number> => {
-    const monitor = await admin.duplicate().monitor();
+    const monitor = await admin.monitor();
     let count = 0;
     monitor.on('monitor', (_time: string, _args: string[], source: string) => {
       if (source !== 'lua') count++;
