@@ -5,7 +5,7 @@ import { RefreshFailedError, TokenRefreshError } from './token-refresh-error.ts'
 /** What is to be stored; its version is found out when it is written. */
 export type Entry<Token> = Omit<StoredSession<Token>, 'version'>;
 
-/** Milliseconds after which a store that does not answer has failed. */
+/** Milliseconds after which a store that does not answer has failed: never more than a third of `timeout`. */
 const STORE_TIMEOUT = 5_000;
 
 /** How often a write is tried that others forestall, before the store itself is held to be at fault. */
@@ -26,6 +26,8 @@ interface Unsaved<Token> {
   readonly since: number;
   /** Its name; missing while a realm that signs in has not seen what was there. */
   replaces: string | undefined;
+  /** The version that it was last tried to be written with, and may be there with although that failed. */
+  tried?: number;
 }
 
 /** A refresh, or its failure, yields to anything. */
@@ -50,14 +52,17 @@ export class SharedSession<Token> {
   /** The end of the last use of the store: one at a time, or their answers would cross. */
   #turn: Promise<unknown> = Promise.resolve();
   #nextLook: Promise<void> | undefined;
+  /** Milliseconds that the store has for an answer. */
+  readonly #patience: number;
   /** Missing until the realm listens. */
   #unsubscribe: (() => void) | undefined;
   /** When the store was last looked at on use, by the monotonic clock. */
   #watchedAt = -Infinity;
 
-  constructor(options: SharedTokensOptions<Token, any>, { adopt }: Realm<Token>) {
+  constructor(options: SharedTokensOptions<Token, any>, { adopt, timeout }: Realm<Token>) {
     this.#options = options;
     this.#adopt = adopt;
+    this.#patience = Math.min(STORE_TIMEOUT, timeout / 3);
   }
 
   /** Hears of changes from now on, unless it has left. Called on every use. */
@@ -132,7 +137,7 @@ export class SharedSession<Token> {
   }
 
   #inTurn<Result>(use: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(() => withinTime(use()));
+    const result = this.#turn.then(() => withinTime(use(), this.#patience));
     this.#turn = result.catch(() => {});
     return result;
   }
@@ -162,19 +167,23 @@ export class SharedSession<Token> {
       const version = Math.max(this.#version + 1, this.#there + 1, Date.now());
       const encoded = token === undefined ? undefined : await encode(token);
       const stored = { version, session, over, token: encoded };
-      const isWritten = await store.write(stored, { expected: this.#there }).catch((error) => {
+      const { tried } = unsaved;
+      unsaved.tried = version;
+      let isWritten = await store.write(stored, { expected: this.#there }).catch((error) => {
         // It may be there all the same, and what replaces it then was not there before.
         unsaved.replaces ??= '';
         throw error;
       });
       const there = isWritten ? stored : await store.read();
+      // The answer to the try before was lost; the write was not.
+      isWritten ||= tried !== undefined && there?.version === tried && there.session === session;
       this.#there = there?.version ?? 0;
       // The session that was there when this realm, which knew of none, began its own.
       unsaved.replaces ??= there?.session;
       // What is not newer is left of a store that lost its data.
       const isLate =
         this.#there > Math.max(this.#version, unsaved.since) && there!.session !== unsaved.replaces;
-      if (isWritten) this.#version = version;
+      if (isWritten) this.#version = this.#there;
       if ((isWritten || isLate) && this.#unsaved === unsaved) this.#unsaved = undefined;
     }
   }
@@ -182,11 +191,11 @@ export class SharedSession<Token> {
 
 const asItIs = (token: any): any => token;
 
-async function withinTime<Result>(use: Promise<Result>): Promise<Result> {
+async function withinTime<Result>(use: Promise<Result>, time: number): Promise<Result> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = new Promise<never>((_, reject) => {
-    const giveUp = () => reject(new Error(`no answer within ${STORE_TIMEOUT} ms`));
-    timer = setTimeout(giveUp, STORE_TIMEOUT);
+    const giveUp = () => reject(new Error(`no answer within ${time} ms`));
+    timer = setTimeout(giveUp, time);
   });
   try {
     return await Promise.race([use, silence]);

@@ -38,6 +38,12 @@ export interface ServerOptions {
   accessTokenTtl?: number;
   /** Milliseconds a refresh takes. @default 0 */
   refreshDelay?: number;
+  /**
+   * Milliseconds within which a refresh token may be used again, and gives another token: for those
+   * who lost the answer.
+   * @default 0
+   */
+  reuseGrace?: number;
   /** Milliseconds by which the answer to the nth request to the API, from 0, is held back. @default none */
   staggered?: (n: number) => number;
   /** What the API answers a good request with: JSON, or a response. @default What it was sent. */
@@ -61,10 +67,10 @@ export interface ServerOptions {
  * - `/redirect?to=…&status=…` redirects.
  */
 export async function startAuthorizationServer(options: ServerOptions = {}) {
-  const { accessTokenTtl = 3_600_000, refreshDelay = 0, staggered } = options;
+  const { accessTokenTtl = 3_600_000, refreshDelay = 0, reuseGrace = 0, staggered } = options;
   let apiRequests = 0;
   const accessTokens = new Map<string, { session: ServerSession; expiresAt: number }>();
-  const refreshTokens = new Map<string, { session: ServerSession; used: boolean }>();
+  const refreshTokens = new Map<string, { session: ServerSession; usedAt: number }>();
   const log: LogEntry[] = [];
   const script: ScriptedRefresh[] = [];
   const awaited: { kind: LogEntry['kind']; count: number; arrived: Gate }[] = [];
@@ -79,7 +85,7 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
   const issue = (session: ServerSession): TokenResponse => {
     const [access_token, refresh_token] = [`at-${randomUUID()}`, `rt-${randomUUID()}`];
     accessTokens.set(access_token, { session, expiresAt: performance.now() + accessTokenTtl });
-    refreshTokens.set(refresh_token, { session, used: false });
+    refreshTokens.set(refresh_token, { session, usedAt: Infinity });
     return { access_token, token_type: 'Bearer', expires_in: accessTokenTtl / 1000, refresh_token };
   };
 
@@ -95,12 +101,13 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
         typeof scripted === 'number' ? { status: scripted, headers: {} } : scripted;
       return answer(response, status, { error: 'scripted' }, headers);
     }
-    if (known?.used && known.session.alive) {
+    const isReused = known && performance.now() - known.usedAt >= reuseGrace;
+    if (isReused && known.session.alive) {
       known.session.alive = false;
       known.session.revokedAt = performance.now();
     }
     if (!known?.session.alive) return answer(response, 400, { error: 'invalid_grant' });
-    known.used = true;
+    known.usedAt = Math.min(known.usedAt, performance.now());
     const token = issue(known.session);
     rotations++;
     await heldAnswers?.promise;

@@ -3,8 +3,13 @@ import type { LockGrant, TokenLocks } from '../shared-tokens.ts';
 
 /** A lock in a server that ends by itself, so that a holder that died blocks nobody for long. */
 export interface Lease {
-  /** Takes it if it is free. @returns Its fence; or 0, and the milliseconds until it ends by itself. */
-  take(): Promise<LockGrant & { fence: number; left?: number }>;
+  /**
+   * Takes it if it is free.
+   *
+   * @returns Its fence, greater than any before, and whether the engine knows of none before. Or 0, and
+   *   the milliseconds until it ends by itself.
+   */
+  take(): Promise<LockGrant & { fence: number; isFirst?: boolean; left?: number }>;
   /** Makes it end later, if it is still held. @returns Whether it is. */
   renew(fence: number): Promise<boolean>;
   /** Lets it go, if it is still held. */
@@ -21,6 +26,8 @@ const LAST_LOOK = 1_000;
 export class LeaseLocks implements TokenLocks {
   /** The fence of the lease that is held, 0 for none. A write that lets it go sets that. */
   fence = 0;
+  /** Until when the lease of another realm lasts, as far as is known, by the monotonic clock. */
+  #othersUntil = 0;
   readonly #lease: Lease;
   readonly #duration: number;
 
@@ -47,8 +54,9 @@ export class LeaseLocks implements TokenLocks {
     let look = FIRST_LOOK;
     for (;;) {
       const asked = instants();
-      const { left = 0, ...grant } = await lease.take();
+      const { left = 0, isFirst, ...grant } = await lease.take();
       if (!grant.fence) {
+        this.#othersUntil = performance.now() + left;
         // Not all at once.
         const wait = Math.min(left + 1, look * (1 + Math.random() / 2));
         look = Math.min(look * 1.5, LAST_LOOK);
@@ -67,6 +75,13 @@ export class LeaseLocks implements TokenLocks {
       }, duration / 3);
       timer.unref?.();
       try {
+        // The engine has lost its data and with it a lease, whose holder may still be at work. It is
+        // given its time; should it write meanwhile, the signal aborts.
+        const rest = () => (isFirst ? this.#othersUntil - performance.now() : 0);
+        while (rest() > 0) {
+          grant.stored = undefined;
+          await this.#wake(rest(), signal);
+        }
         const assertHeld = () => {
           const now = instants();
           if (CLOCKS.some((clock) => now[clock] >= until[clock]))

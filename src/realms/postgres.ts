@@ -22,8 +22,8 @@ export interface PostgresTokensOptions<Token> {
    */
   lease?: number | undefined;
   /**
-   * Whether one connection of the pool, for all names, listens for changes (`LISTEN`) while a source
-   * is in use. Without it, as behind a pgbouncer that pools transactions, a waiter looks from time to
+   * Whether one connection, for all names, listens for changes (`LISTEN`) while a source is in use: of
+   * the pool of `pg`, or one more than that of postgres.js, which keeps it until its `end`. Without it, as behind a pgbouncer that pools transactions, a waiter looks from time to
    * time, and a sign-out elsewhere is heard of with the next refresh.
    * @default true
    */
@@ -74,8 +74,10 @@ export function postgresTokens<Token>(
     decode = JSON.parse,
   }: PostgresTokensOptions<Token>,
 ): SharedTokens<Token> {
-  check('client', typeof client, 'a pool', !!client && ('unsafe' in client || 'query' in client));
-  const isSingle = (client as any).options?.max === 1;
+  const { unsafe, query, options } = Object(client);
+  check('client', typeof client, 'a pool', !!(unsafe ?? query));
+  // postgres.js opens a connection of its own.
+  const isSingle = !unsafe && options?.max === 1;
   check('listen', listen, 'false for a pool of one connection', !listen || !isSingle);
   const sql = statements(checkTable(table));
   const run = async (text: string, ...values: unknown[]): Promise<any> => {
@@ -90,8 +92,8 @@ export function postgresTokens<Token>(
     {
       async take() {
         // No row: another realm is about to insert it.
-        const { fence, left, ...row } = (await run(sql.take, lease)) ?? {};
-        return fence ? { fence, stored: parse(row) } : { fence: 0, left: left ?? 0 };
+        const { fence = 0, left, first, ...row } = (await run(sql.take, lease)) ?? {};
+        return { fence, left, isFirst: first, stored: parse(row) };
       },
       renew: async (fence) => !!(await run(sql.renew, fence, lease)),
       release: (fence) => run(sql.release, fence),
@@ -129,16 +131,21 @@ const FIELDS = `version::float8, session, token, over,
 
 const statements = (table: string) => ({
   read: `SELECT ${FIELDS} FROM ${table} WHERE name = $1`,
-  /** Takes the lease and reads what is stored in one round trip. */
+  /**
+   * Takes the lease and reads what is stored in one round trip. The fence is by the clock, so that it
+   * grows even when the row was lost; `xmax` tells an inserted row.
+   */
   take: `WITH taken AS (
   INSERT INTO ${table} AS l (name, fence, leased_until)
-  VALUES ($1, 1, clock_timestamp() + $2::float8 * interval '1 ms')
-  ON CONFLICT (name) DO UPDATE SET fence = l.fence + 1, leased_until = excluded.leased_until
+  VALUES ($1, extract(epoch FROM clock_timestamp()) * 1000,
+    clock_timestamp() + $2::float8 * interval '1 ms')
+  ON CONFLICT (name) DO UPDATE SET fence = greatest(l.fence + 1, excluded.fence),
+    leased_until = excluded.leased_until
   WHERE l.leased_until IS NULL OR l.leased_until <= clock_timestamp()
-  RETURNING *)
-SELECT fence::float8, 0::float8 AS left, ${FIELDS} FROM taken
+  RETURNING *, xmax = 0 AS first)
+SELECT fence::float8, 0::float8 AS left, first, ${FIELDS} FROM taken
 UNION ALL SELECT 0, extract(epoch FROM leased_until - clock_timestamp())::float8 * 1000,
-  NULL, NULL, NULL, NULL, NULL FROM ${table} WHERE name = $1 AND NOT EXISTS (SELECT FROM taken)`,
+  NULL, NULL, NULL, NULL, NULL, NULL FROM ${table} WHERE name = $1 AND NOT EXISTS (SELECT FROM taken)`,
   renew: `UPDATE ${table} SET leased_until = clock_timestamp() + $3::float8 * interval '1 ms'
 WHERE name = $1 AND fence = $2 AND leased_until > clock_timestamp() RETURNING 1`,
   release: `WITH freed AS (UPDATE ${table} SET leased_until = NULL
@@ -243,6 +250,8 @@ class Notifications {
     };
     connection.on('error', fail);
     connection.on('end', fail);
+    // It keeps no process alive.
+    connection.unref?.();
     connection.on('notification', ({ payload }: { payload: string }) => this.#tell(payload));
     try {
       await connection.query(`LISTEN "${this.#table}"`);

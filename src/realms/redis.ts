@@ -51,7 +51,7 @@ export function redisTokens<Token>(
   }: RedisTokensOptions<Token>,
 ): SharedTokens<Token> {
   check('client', typeof client, 'a client of Redis', !!client?.duplicate);
-  check('ttl', ttl, 'a number of milliseconds', ttl >= 0);
+  check('ttl', ttl, 'a number of milliseconds', ttl >= 0 && ttl < 2 ** 53);
   const key = `oneflight:{${name}}`;
   const leaseKey = `${key}:lease`;
   const run = (script: string, ...args: unknown[]): Promise<any> => {
@@ -60,15 +60,17 @@ export function redisTokens<Token>(
       ? client.call(...(command as ['EVAL', ...string[]]))
       : client.sendCommand(command);
   };
+  // Redis takes whole numbers only.
+  const duration = Math.ceil(lease);
   const subscribe = (listener: () => void) => channelsOf(client).subscribe(key, listener);
 
   const locks = new LeaseLocks(
     {
       async take() {
-        const [fence, left, ...fields] = await run(TAKE, lease);
-        return fence ? { fence, stored: parse(fields) } : { fence, left };
+        const [fence, left, isFirst, ...fields] = await run(TAKE, duration);
+        return { fence, left, isFirst: !!isFirst, stored: parse(fields) };
       },
-      renew: (fence) => run(RENEW, fence, lease).then(Boolean),
+      renew: (fence) => run(RENEW, fence, duration).then(Boolean),
       release: (fence) => run(RELEASE, fence),
       subscribe,
     },
@@ -79,7 +81,7 @@ export function redisTokens<Token>(
     async write({ version, session, token, over }, { expected }) {
       const given = { version, session, token, over };
       const fields = Object.entries(given).filter(([, value]) => value !== undefined);
-      const isWritten = await run(WRITE, expected, ttl, locks.fence, ...fields.flat());
+      const isWritten = await run(WRITE, expected, Math.ceil(ttl), locks.fence, ...fields.flat());
       if (isWritten) locks.fence = 0;
       return !!isWritten;
     },
@@ -102,11 +104,16 @@ const FIELDS = `local r = redis.call('HMGET', KEYS[1], 'version', 'session', 'to
 r[5] = now - (r[5] or now)
 `;
 const READ = `${NOW}${FIELDS}return r`;
-/** Takes the lease and reads what is stored in one round trip. */
+/**
+ * Takes the lease and reads what is stored in one round trip. The fence is by the clock, so that it
+ * grows even when Redis lost its data.
+ */
 const TAKE = `if redis.call('EXISTS', KEYS[2]) == 1 then return {0, redis.call('PTTL', KEYS[2])} end
-${NOW}${FIELDS}local fence = redis.call('HINCRBY', KEYS[1], 'fence', 1)
+${NOW}${FIELDS}local last = redis.call('HGET', KEYS[1], 'fence')
+local fence = math.max((last or 0) + 1, now)
+redis.call('HSET', KEYS[1], 'fence', fence)
 redis.call('SET', KEYS[2], fence, 'PX', ARGV[1])
-return {fence, 0, unpack(r)}`;
+return {fence, 0, last and 0 or 1, unpack(r)}`;
 const RENEW = `return redis.call('GET', KEYS[2]) == ARGV[1] and redis.call('PEXPIRE', KEYS[2], ARGV[2])`;
 const RELEASE = `if redis.call('GET', KEYS[2]) ~= ARGV[1] then return end
 redis.call('DEL', KEYS[2])
@@ -147,8 +154,10 @@ class Channels {
       if (this.#listeners.size) return this.#send('unsubscribe', channel);
       const connection = this.#connection;
       this.#connection = undefined;
-      // node-redis calls it `destroy`.
-      (connection.destroy ?? connection.disconnect).call(connection);
+      // node-redis calls it `destroy`, and throws when it has given up.
+      (async () => (connection.destroy ?? connection.disconnect).call(connection))().catch(
+        () => {},
+      );
     };
   }
 
@@ -157,8 +166,10 @@ class Channels {
     const connection = (this.#connection = this.#client.duplicate());
     // What fails is tried again by the client, and a message that is lost costs time only.
     connection.on('error', () => {});
-    // While it was gone, anything may have changed.
     connection.on('ready', () => {
+      // It keeps no process alive.
+      (connection.unref ? connection : connection.stream)?.unref();
+      // While it was gone, anything may have changed.
       for (const channel of this.#listeners.keys()) this.#tell(channel);
     });
     if ('call' in connection) connection.on('message', (channel: string) => this.#tell(channel));

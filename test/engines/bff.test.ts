@@ -105,7 +105,8 @@ it('the example: 200 users over 4 processes, one refresh per user and expiry, id
   expect((await sources()).slice(0, -1)).toEqual([USERS, USERS, USERS]);
   const subscribed = String(await redis.client('LIST')).matchAll(/ sub=(\d+)/g);
   const counts = [...subscribed].map((match) => Number(match[1]));
-  expect(counts.filter((count) => count === USERS)).toHaveLength(PROCESSES - 1);
+  // The last one may have forgotten some already.
+  expect(counts.filter((count) => count === USERS).length).toBeGreaterThanOrEqual(PROCESSES - 1);
   expect(counts.filter((count) => count > 0).length).toBeLessThanOrEqual(PROCESSES);
   // Where they idle they are closed, and the next request finds the tokens in Redis.
   await expect.poll(async () => (await sources()).at(-1), { timeout: 10_000 }).toBe(0);

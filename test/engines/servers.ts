@@ -1,12 +1,33 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { describe } from 'vitest';
 
 const run = promisify(execFile);
+
+/** Debian's, whatever its major version. */
+const POSTGRES_BIN = existsSync('/usr/lib/postgresql')
+  ? join('/usr/lib/postgresql', readdirSync('/usr/lib/postgresql').sort().at(-1)!, 'bin')
+  : '';
+
+/** What the suites need, by the name of its package. */
+const BINARIES = {
+  'redis-server': '/usr/bin/redis-server',
+  postgresql: join(POSTGRES_BIN, 'initdb'),
+  pgbouncer: '/usr/sbin/pgbouncer',
+};
+
+/** A `describe` that is left out, and says so, where a server is absent. Under CI that is a failure. */
+export function describeWith(...names: (keyof typeof BINARIES)[]) {
+  const absent = names.filter((name) => !existsSync(BINARIES[name]));
+  const install = `apt-get install -y --no-install-recommends ${absent.join(' ')}`;
+  if (absent.length) console.warn(`SKIPPED: no ${absent.join(', no ')} here. ${install}`);
+  return absent.length && !process.env['CI'] ? describe.skip : describe;
+}
 
 /** A server that a suite started, on a free port of loopback. */
 export interface Server {
@@ -24,11 +45,12 @@ async function serve(
   port: number,
   spawnIt: () => ChildProcess,
   clean: () => void,
+  isReady: () => Promise<boolean> = () => isListening(port),
 ): Promise<Server> {
   let child: ChildProcess;
   const start = async () => {
     child = spawnIt();
-    for (let tries = 0; !(await isListening(port)); tries++) {
+    for (let tries = 0; !(await isReady()); tries++) {
       if (tries > 500 || child.exitCode !== null) throw new Error(`nothing listens on ${port}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -59,15 +81,10 @@ export async function startRedis(): Promise<Server> {
   const args = ['--bind', '127.0.0.1', '--port', `${port}`, '--save', '', '--appendonly', 'no'];
   return serve(
     port,
-    () => spawn('/usr/bin/redis-server', args, { stdio: 'ignore' }),
+    () => spawn(BINARIES['redis-server'], args, { stdio: 'ignore' }),
     () => {},
   );
 }
-
-/** Debian's, whatever its major version. */
-const POSTGRES_BIN = existsSync('/usr/lib/postgresql')
-  ? join('/usr/lib/postgresql', readdirSync('/usr/lib/postgresql').sort().at(-1)!, 'bin')
-  : '';
 
 /** PostgreSQL refuses to run as root: then it runs as `postgres`. */
 const isRoot = userInfo().uid === 0;
@@ -99,6 +116,39 @@ export async function startPostgres(): Promise<Server> {
   return serve(
     port,
     () => spawn(join(POSTGRES_BIN, 'postgres'), args, { ...options, stdio: 'ignore' }),
+    () => rmSync(folder, { recursive: true, force: true }),
+    // It listens before it has recovered.
+    () =>
+      run(join(POSTGRES_BIN, 'pg_isready'), ['-h', '127.0.0.1', '-p', `${port}`]).then(
+        () => true,
+        () => false,
+      ),
+  );
+}
+
+/** A pgbouncer that pools the transactions of a PostgreSQL: no two commands are sure of one session. */
+export async function startPgbouncer(postgres: Server): Promise<Server> {
+  const [port, owner] = [await freePort(), await ids()];
+  const folder = await temporary(owner);
+  const file = join(folder, 'pgbouncer.ini');
+  const settings = [
+    '[databases]',
+    // With `any`, everyone is the user that the database names.
+    `* = host=127.0.0.1 port=${postgres.port} user=postgres`,
+    '[pgbouncer]',
+    'listen_addr = 127.0.0.1',
+    `listen_port = ${port}`,
+    'unix_socket_dir =',
+    'auth_type = any',
+    'pool_mode = transaction',
+    // Fewer than its clients, so that they do share.
+    'default_pool_size = 4',
+    'ignore_startup_parameters = extra_float_digits',
+  ];
+  writeFileSync(file, settings.join('\n'));
+  return serve(
+    port,
+    () => spawn(BINARIES.pgbouncer, [file], { cwd: folder, ...owner, stdio: 'ignore' }),
     () => rmSync(folder, { recursive: true, force: true }),
   );
 }
