@@ -17,6 +17,7 @@ async function start(): Promise<Engine> {
   });
   return {
     open: ({ name, encode, decode }) => browserTokens({ name, encode, decode }),
+    // Before they are done: one that is done says so, for nothing is between it and the page.
     failWrites: (count) => {
       failures = count * 2;
     },

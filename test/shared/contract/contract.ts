@@ -279,7 +279,7 @@ export function describeEngine(title: string, start: () => Promise<Engine>): voi
       const newer = await realms[0]!.renew(refused);
       expect(newer.token).not.toEqual(refused.token);
       expect((await open().get()).token).toEqual(newer.token);
-      expect(session).toMatchObject({ refreshes: 2, alive: true });
+      expect(await session()).toMatchObject({ refreshes: 2, alive: true });
     });
 
     it('goes on with the token of a realm when the store has lost its data', async () => {
