@@ -2,9 +2,9 @@
  * A backend for frontend: the browser has a cookie, the server has the tokens. Any number of these
  * processes share the sessions by Redis, and refresh each of them once per expiry.
  *
- * `REDIS_URL=… SIGN_IN_URL=… TOKEN_URL=… API_URL=… PORT=… npx tsx examples/bff/server.ts`
+ * `SECRET=… REDIS_URL=… SIGN_IN_URL=… TOKEN_URL=… API_URL=… PORT=… npx tsx examples/bff/server.ts`
  */
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
@@ -26,16 +26,17 @@ interface Session {
   api: typeof fetch;
 }
 
-const { REDIS_URL, SIGN_IN_URL, TOKEN_URL, API_URL, PORT = '0', IDLE = '60000' } = process.env;
-if (!REDIS_URL || !SIGN_IN_URL || !TOKEN_URL || !API_URL) {
-  throw new Error('needs REDIS_URL, SIGN_IN_URL, TOKEN_URL and API_URL');
+const { SECRET, REDIS_URL, SIGN_IN_URL, TOKEN_URL, API_URL } = process.env;
+const { PORT = '0', IDLE = '60000' } = process.env;
+if (!SECRET || !REDIS_URL || !SIGN_IN_URL || !TOKEN_URL || !API_URL) {
+  throw new Error('needs SECRET, REDIS_URL, SIGN_IN_URL, TOKEN_URL and API_URL');
 }
 const DAYS = 24 * 3_600_000;
 
 const redis = new Redis(REDIS_URL);
 
 async function refresh({ token, signal }: { token: Token | undefined; signal: AbortSignal }) {
-  // No token: nobody has signed in with this cookie. As a 401 of the server's would, it ends the session.
+  // Redis has forgotten the session. As a 401 of the server's would, it ends it.
   if (!token) throw Object.assign(new Error('not signed in'), { status: 401 });
   const { refresh_token } = token;
   const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token });
@@ -66,6 +67,14 @@ function sessionOf(id: string): Session {
   return session;
 }
 
+/** Signed, so that nobody can make one up: each would be a session in Redis. */
+const sign = (id: string) => createHmac('sha256', SECRET).update(id).digest('base64url');
+
+function readCookie(cookies = ''): string | undefined {
+  const [, id, signature] = /(?:^|; )sid=([\w-]+)\.([\w-]{43})(?:;|$)/.exec(cookies) ?? [];
+  return id && timingSafeEqual(Buffer.from(signature!), Buffer.from(sign(id))) ? id : undefined;
+}
+
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname, search } = new URL(request.url!, 'http://localhost');
   const route = `${request.method} ${pathname}`;
@@ -74,7 +83,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     const answer = await fetch(SIGN_IN_URL!, { method: 'POST' });
     const id = randomUUID();
     await sessionOf(id).tokens.set((await answer.json()) as Token);
-    response.setHeader('set-cookie', `sid=${id}; HttpOnly; SameSite=Lax; Path=/`);
+    response.setHeader('set-cookie', `sid=${id}.${sign(id)}; HttpOnly; SameSite=Lax; Path=/`);
     response.end();
     return;
   }
@@ -82,7 +91,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     response.end(JSON.stringify({ sources: sessions.size }));
     return;
   }
-  const id = /(?:^|; )sid=([\w-]+)/.exec(request.headers.cookie ?? '')?.[1];
+  const id = readCookie(request.headers.cookie);
   if (!id) {
     response.writeHead(401).end();
     return;

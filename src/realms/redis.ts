@@ -61,13 +61,13 @@ export function redisTokens<Token>(
       : client.sendCommand(command);
   };
   // Redis takes whole numbers only.
-  const duration = Math.ceil(lease);
+  const [duration, forgetAfter] = [Math.ceil(lease), Math.ceil(ttl)];
   const subscribe = (listener: () => void) => channelsOf(client).subscribe(key, listener);
 
   const locks = new LeaseLocks(
     {
       async take() {
-        const [fence, left, isFirst, ...fields] = await run(TAKE, duration);
+        const [fence, left, isFirst, ...fields] = await run(TAKE, duration, forgetAfter);
         return { fence, left, isFirst: !!isFirst, stored: parse(fields) };
       },
       renew: (fence) => run(RENEW, fence, duration).then(Boolean),
@@ -81,7 +81,7 @@ export function redisTokens<Token>(
     async write({ version, session, token, over }, { expected }) {
       const given = { version, session, token, over };
       const fields = Object.entries(given).filter(([, value]) => value !== undefined);
-      const isWritten = await run(WRITE, expected, Math.ceil(ttl), locks.fence, ...fields.flat());
+      const isWritten = await run(WRITE, expected, forgetAfter, locks.fence, ...fields.flat());
       if (isWritten) locks.fence = 0;
       return !!isWritten;
     },
@@ -113,6 +113,7 @@ ${NOW}${FIELDS}local last = redis.call('HGET', KEYS[1], 'fence')
 local fence = math.max((last or 0) + 1, now)
 redis.call('HSET', KEYS[1], 'fence', fence)
 redis.call('SET', KEYS[2], fence, 'PX', ARGV[1])
+if not last and ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return {fence, 0, last and 0 or 1, unpack(r)}`;
 const RENEW = `return redis.call('GET', KEYS[2]) == ARGV[1] and redis.call('PEXPIRE', KEYS[2], ARGV[2])`;
 const RELEASE = `if redis.call('GET', KEYS[2]) ~= ARGV[1] then return end

@@ -119,7 +119,7 @@ async function statementsOf(name: ClientName): Promise<Statements> {
     return {
       of,
       async take(lease) {
-        const [fence, left, isFirst, version] = await run('take', lease);
+        const [fence, left, isFirst, version] = await run('take', lease, 0);
         return { fence, left, isFirst: !!isFirst, version: Number(version ?? 0) };
       },
       renew: async (fence, lease) => !!(await run('renew', fence, lease)),
@@ -395,6 +395,11 @@ describeWith('redis-server')('The adapter of Redis', () => {
     await open(client, 'brief', { ttl: 149.5 }).set('first');
     expect(await admin.pttl('oneflight:{brief}')).toBeGreaterThan(50);
     await eventually(async () => !(await admin.exists('oneflight:{brief}')));
+    // Also when nobody ever writes: a name that is made up leaves nothing for good.
+    const refused = open(client, 'made up', { ttl: 2_000 }, () => Promise.reject(new Error('503')));
+    await expect(refused.get()).rejects.toThrow('refresh failed');
+    expect(await admin.hkeys('oneflight:{made up}')).toEqual(['fence']);
+    expect(await admin.pttl('oneflight:{made up}')).toBeGreaterThan(0);
     await open(client, 'lasting').set('first');
     expect(await admin.pttl('oneflight:{lasting}')).toBe(-1);
   });

@@ -39,6 +39,7 @@ beforeAll(async () => {
   await once(signIns, 'listening');
   const env = {
     ...process.env,
+    SECRET: 'of the test',
     REDIS_URL: `redis://127.0.0.1:${engine.port}`,
     SIGN_IN_URL: `http://127.0.0.1:${(signIns.address() as AddressInfo).port}`,
     TOKEN_URL: `${auth.origin}/token`,
@@ -128,8 +129,9 @@ it('the example: 200 users over 4 processes, one refresh per user and expiry, id
   for (let n = 0; n < PROCESSES; n++) {
     await expect.poll(async () => (await call(n, '/api/me', cookie)).status).toBe(401);
   }
-  // A cookie that nobody was given, and none.
-  expect((await call(1, '/api/me', 'sid=made-up')).status).toBe(401);
+  // Cookies that nobody was given, and none.
+  const madeUp = ['sid=made-up', `sid=made-up.${'x'.repeat(43)}`, cookie.replace('sid=', 'sid=0')];
+  for (const each of madeUp) expect((await call(1, '/api/me', each)).status).toBe(401);
   expect((await call(1, '/api/me')).status).toBe(401);
 
   // A process that is asked to stop does so by itself.

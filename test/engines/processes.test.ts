@@ -130,6 +130,14 @@ async function countByRealms(): Promise<number> {
   return counts.reduce((sum, { commands }) => sum + commands, 0);
 }
 
+/** The same, when the last to hear has said all. */
+async function countWhenQuiet(): Promise<number> {
+  let count = -1;
+  const isQuiet = async () => count === (count = await countByRealms());
+  await expect.poll(isQuiet, { interval: 200, timeout: 10_000 }).toBe(true);
+  return count;
+}
+
 /** The proof itself, over one client. */
 async function prove(
   client: ClientName,
@@ -258,16 +266,14 @@ describeWith('redis-server')('Processes that share a session by Redis', () => {
     await openTo(8, first, redis.port);
     await realms[0]!.call('signIn', token);
     await Promise.all(realms.map((realm) => realm.call('hold')));
-    const before = await countByRealms();
+    const before = await countWhenQuiet();
     let after = before;
     const count = await monitored(async () => {
       for (let round = 0; round < 10; round++) {
         await burst(realms, CALLERS);
         await Promise.all(realms.map((realm) => realm.call('hold')));
       }
-      // Until the last to hear has said all.
-      const isQuiet = async () => after === (after = await countByRealms());
-      await expect.poll(isQuiet, { interval: 200, timeout: 10_000 }).toBe(true);
+      after = await countWhenQuiet();
       await admin.ping();
     });
     expect(count - 1).toBe(after - before);
