@@ -9,24 +9,12 @@ import {
   type TokenResponse,
 } from '../authorization-server.ts';
 import { blocksOf, read, writeModule } from '../markdown.ts';
-import { startPostgres, startRedis, type Server } from './servers.ts';
+import { describeWith, startPostgres, startRedis, type Server } from './servers.ts';
 
 const guide = read('docs/beyond-one-realm.md');
 
 let server: AuthorizationServer;
 let engines: Server[];
-
-beforeAll(async () => {
-  engines = await Promise.all([startRedis(), startPostgres()]);
-  server = await startAuthorizationServer();
-});
-
-afterEach(() => void vi.unstubAllGlobals());
-
-afterAll(async () => {
-  await server?.close();
-  await Promise.all((engines ?? []).map(async (engine) => engine.stop()));
-});
 
 /** Runs a block as it is pasted, in an app whose user is signed in. */
 async function paste<Exports>(name: string, code: string, exported: string): Promise<Exports> {
@@ -51,42 +39,59 @@ async function expectOneRefresh(tokens: TokenSource<TokenResponse>): Promise<voi
   tokens.close();
 }
 
-it('The code of docs/beyond-one-realm.md runs as it is pasted: Redis', async () => {
-  const pasted = await paste<{ tokens: TokenSource<TokenResponse>; redis: Redis }>(
-    'redis',
-    block('redis'),
-    'redis',
-  );
-  await expectOneRefresh(pasted.tokens);
-  pasted.redis.disconnect();
-});
+describeWith('redis-server', 'postgresql')(
+  'The code of docs/beyond-one-realm.md runs as it is pasted',
+  () => {
+    beforeAll(async () => {
+      engines = await Promise.all([startRedis(), startPostgres()]);
+      server = await startAuthorizationServer();
+    });
 
-it('The code of docs/beyond-one-realm.md runs as it is pasted: PostgreSQL', async () => {
-  const pasted = await paste<{ tokens: TokenSource<TokenResponse>; pool: pg.Pool }>(
-    'postgres',
-    block('postgres'),
-    'pool',
-  );
-  await expectOneRefresh(pasted.tokens);
-  await pasted.pool.end();
-});
+    afterEach(() => void vi.unstubAllGlobals());
 
-it('The code of docs/beyond-one-realm.md runs as it is pasted: encrypted', async () => {
-  vi.stubGlobal('TOKEN_KEY', Buffer.alloc(32, 7).toString('base64'));
-  const code = `import { createTokenSource } from 'oneflight';
+    afterAll(async () => {
+      await server?.close();
+      await Promise.all((engines ?? []).map(async (engine) => engine.stop()));
+    });
+
+    it('Redis', async () => {
+      const pasted = await paste<{ tokens: TokenSource<TokenResponse>; redis: Redis }>(
+        'redis',
+        block('redis'),
+        'redis',
+      );
+      await expectOneRefresh(pasted.tokens);
+      pasted.redis.disconnect();
+    });
+
+    it('PostgreSQL', async () => {
+      const pasted = await paste<{ tokens: TokenSource<TokenResponse>; pool: pg.Pool }>(
+        'postgres',
+        block('postgres'),
+        'pool',
+      );
+      await expectOneRefresh(pasted.tokens);
+      await pasted.pool.end();
+    });
+
+    it('encrypted', async () => {
+      vi.stubGlobal('TOKEN_KEY', Buffer.alloc(32, 7).toString('base64'));
+      const code = `import { createTokenSource } from 'oneflight';
     import { Redis } from 'ioredis';
     const redis = new Redis(REDIS_URL);
     ${block('encrypt')}
     const tokens = createTokenSource<Token>({ shared, refresh });`;
-  const pasted = await paste<{ tokens: TokenSource<TokenResponse>; redis: Redis }>(
-    'encrypt',
-    code,
-    'redis, tokens',
-  );
-  await expectOneRefresh(pasted.tokens);
-  const [stored] = await pasted.redis.hmget('oneflight:{session:guide encrypt}', 'token');
-  // A compact JWE: five parts, and nothing of the token in the clear.
-  expect(stored!.split('.')).toHaveLength(5);
-  expect(Buffer.from(stored!.split('.')[3]!, 'base64url').toString()).not.toContain('rt-');
-  pasted.redis.disconnect();
-});
+      const pasted = await paste<{ tokens: TokenSource<TokenResponse>; redis: Redis }>(
+        'encrypt',
+        code,
+        'redis, tokens',
+      );
+      await expectOneRefresh(pasted.tokens);
+      const [stored] = await pasted.redis.hmget('oneflight:{session:guide encrypt}', 'token');
+      // A compact JWE: five parts, and nothing of the token in the clear.
+      expect(stored!.split('.')).toHaveLength(5);
+      expect(Buffer.from(stored!.split('.')[3]!, 'base64url').toString()).not.toContain('rt-');
+      pasted.redis.disconnect();
+    });
+  },
+);
