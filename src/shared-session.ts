@@ -24,12 +24,15 @@ interface Unsaved<Token> {
   readonly entry: Entry<Token>;
   /** Epoch milliseconds. */
   readonly since: number;
-  /** Its name; missing while a realm that signs in has not seen what was there. */
-  replaces: string | undefined;
+  /**
+   * Their names: the first missing while a realm that signs in has not seen what was there; then what
+   * itself had yet to write.
+   */
+  readonly replaces: (string | undefined)[];
 }
 
 /** A refresh, or its failure, yields to anything. */
-const YIELDING = { since: 0, replaces: '' };
+const YIELDING = { since: 0, replaces: [''] };
 
 /** One realm's view of what is stored: what it has seen, what it has to write, and what it hears. */
 export class SharedSession<Token> {
@@ -43,7 +46,7 @@ export class SharedSession<Token> {
   #there = 0;
   /**
    * What this realm knows and the store does not; nothing is adopted until it is written. It yields to
-   * whatever is newer than this realm knows and than `since`, unless that is of the session that it
+   * whatever is newer than this realm knows and than `since`, unless that is of a session that it
    * `replaces`: a sign-in or sign-out wins over all but a later one.
    */
   #unsaved: Unsaved<Token> | undefined;
@@ -127,7 +130,8 @@ export class SharedSession<Token> {
 
   publish(entry: Entry<Token>, replaces: string | undefined): Promise<void> {
     // At once, so that nothing older is adopted from now on.
-    this.#unsaved = { entry, since: Date.now() - 1, replaces };
+    const earlier = this.#unsaved?.replaces ?? [];
+    this.#unsaved = { entry, since: Date.now() - 1, replaces: [...earlier, replaces] };
     return pRetry(() => this.look(), { ...SAVE_RETRY, retries: 3 });
   }
 
@@ -164,16 +168,17 @@ export class SharedSession<Token> {
       const stored = { version, session, over, token: encoded };
       const isWritten = await store.write(stored, { expected: this.#there }).catch((error) => {
         // It may be there all the same, and what replaces it then was not there before.
-        unsaved.replaces ??= '';
+        unsaved.replaces[0] ??= '';
         throw error;
       });
       const there = isWritten ? stored : await store.read();
       this.#there = there?.version ?? 0;
       // The session that was there when this realm, which knew of none, began its own.
-      unsaved.replaces ??= there?.session;
+      unsaved.replaces[0] ??= there?.session;
       // What is not newer is left of a store that lost its data.
       const isLate =
-        this.#there > Math.max(this.#version, unsaved.since) && there!.session !== unsaved.replaces;
+        this.#there > Math.max(this.#version, unsaved.since) &&
+        !unsaved.replaces.includes(there!.session);
       if (isWritten) this.#version = version;
       if ((isWritten || isLate) && this.#unsaved === unsaved) this.#unsaved = undefined;
     }
