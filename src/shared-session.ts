@@ -146,12 +146,15 @@ export class SharedSession<Token> {
     await this.#save();
     const { store, decode = asItIs } = this.#options;
     const stored = isStale ? await store.read() : seen;
-    this.#there = stored?.version ?? 0;
-    if (!stored || this.#there <= this.#version) return;
+    const version = stored?.version ?? 0;
+    const isNewer = () => version > this.#version;
+    // Not before it is adopted: what has not been seen is not to be overwritten.
+    if (!isNewer()) this.#there = version;
+    if (!stored || !isNewer()) return;
     const token = stored.token === undefined ? undefined : await decode(stored.token);
-    // A sign-in or sign-out of this realm's own may have come meanwhile.
-    if (this.#unsaved) return;
-    this.#version = this.#there;
+    // Meanwhile this realm may have signed in or out, or have adopted what is newer still.
+    if (this.#unsaved || !isNewer()) return;
+    this.#version = this.#there = version;
     this.#adopt({ ...stored, token });
     for (const tell of this.listeners) tell();
   }
@@ -172,14 +175,15 @@ export class SharedSession<Token> {
         throw error;
       });
       const there = isWritten ? stored : await store.read();
-      this.#there = there?.version ?? 0;
+      const newest = there?.version ?? 0;
       // The session that was there when this realm, which knew of none, began its own.
       unsaved.replaces[0] ??= there?.session;
       // What is not newer is left of a store that lost its data.
       const isLate =
-        this.#there > Math.max(this.#version, unsaved.since) &&
+        newest > Math.max(this.#version, unsaved.since) &&
         !unsaved.replaces.includes(there!.session);
       if (isWritten) this.#version = version;
+      if (isWritten || !isLate) this.#there = newest;
       if ((isWritten || isLate) && this.#unsaved === unsaved) this.#unsaved = undefined;
     }
   }
