@@ -114,6 +114,8 @@ export class SharedSession<Token> {
    * @param within Milliseconds.
    */
   async settle(within: number): Promise<void> {
+    // A token that has come may wait for its turn.
+    await this.#turn;
     if (!this.#unsaved) return;
     const options = { ...SAVE_RETRY, retries: Infinity, maxRetryTime: within };
     await pRetry(() => this.look(), options).catch(() => {});
