@@ -120,7 +120,7 @@ export function createSession<Token>(
 
   /** The task of a flight: one refresh, with its retries. */
   const fly = async (startedAt: number) => {
-    const stale = credential;
+    let stale = credential;
     /** The token that is replaced: another realm may have replaced the stale one, which has expired. */
     let previous = stale;
     const { signal } = (controller = new AbortController());
@@ -129,6 +129,7 @@ export function createSession<Token>(
     let final = false;
     attempts = 0;
     const isAwaited = () => !over && credential === previous;
+    const isDone = () => !!over || (credential !== stale && !isExpired());
 
     /**
      * A token may come after its refresh was given up. The server has rotated: it is not lost, unless
@@ -193,11 +194,29 @@ export function createSession<Token>(
       await (membership?.renew({
         run,
         signal,
-        isDone: () => !!over || (credential !== stale && !isExpired()),
+        isDone,
         verdict: () => final && !ahead && { session: (id ??= newId()), over: 'SESSION_EXPIRED' },
       }) ?? run());
     } catch (error) {
-      if (isAwaited()) throw fail(failure, error, final && !ahead, signal);
+      if (isDone()) return;
+      stale = credential;
+      // Ahead of time it costs nothing: the token lives out its time.
+      if (ahead) aheadAt = Infinity;
+      if (signal.aborted) {
+        throw new RefreshFailedError(
+          '"timeout" is reached: sent through the wrapped client, refresh waits for itself',
+          'REFRESH_TIMEOUT',
+        );
+      }
+      // The lock or the store has failed, not the refresh.
+      if (!failure && error instanceof RefreshFailedError) throw error;
+      const cause = failure ?? error;
+      const answer = answerOf(cause);
+      const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
+      const response = answer.headers && answer;
+      if (!final || ahead) throw new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
+      expire(message, 'SESSION_EXPIRED', cause, response);
+      throw over;
     } finally {
       const callers = flight!.callers;
       // Here it is over before any caller hears: they do when this function has returned.
@@ -205,27 +224,6 @@ export function createSession<Token>(
       const status = credential && credential !== stale ? 'fulfilled' : 'rejected';
       void tell(onRefresh, { status, duration: performance.now() - startedAt, callers, attempts });
     }
-  };
-
-  /** What a failed refresh means, as an error for those who wait. */
-  const fail = (failure: unknown, error: unknown, final: boolean, { aborted }: AbortSignal) => {
-    // Ahead of time it costs nothing: the token lives out its time.
-    if (ahead) aheadAt = Infinity;
-    if (aborted) {
-      return new RefreshFailedError(
-        '"timeout" is reached: sent through the wrapped client, refresh waits for itself',
-        'REFRESH_TIMEOUT',
-      );
-    }
-    // The lock or the store has failed, not the refresh.
-    if (!failure && error instanceof RefreshFailedError) return error;
-    const cause = failure ?? error;
-    const answer = answerOf(cause);
-    const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
-    const response = answer.headers && answer;
-    if (!final) return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
-    expire(message, 'SESSION_EXPIRED', cause, response);
-    return over;
   };
 
   /** Joins the refresh, or begins one. */
