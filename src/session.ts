@@ -168,17 +168,14 @@ export function createSession<Token>(
 
     const run = async (beforeSend?: () => void) => {
       previous = credential;
-      let timer: ReturnType<typeof setTimeout>;
-      const allow = (time: number) => {
-        const dueAt = Date.now() + time;
-        timer = setTimeout(() => {
-          // A timer that is late by 100 ms tells of a realm that was stopped, as a frozen tab is. The
-          // answer may be there, and gets a second to come in.
-          if (Date.now() - dueAt > 100) allow(1000);
-          else controller!.abort();
-        }, time);
-      };
-      allow(timeout);
+      const abort = () => controller!.abort();
+      const dueAt = Date.now() + timeout;
+      let timer = setTimeout(() => {
+        // A timer that is late by 100 ms tells of a realm that was stopped, as a frozen tab is. The
+        // answer may be there, and gets a second to come in; once, since in a hidden tab all are late.
+        if (Date.now() - dueAt > 100) timer = setTimeout(abort, 1000);
+        else abort();
+      }, timeout);
       // p-retry stays pending while an attempt hangs: hence the listener. It gets no signal, since
       // React Native's lacks the methods it calls; its timers keep no process alive.
       await new Promise((resolve, reject) => {
