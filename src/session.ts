@@ -141,7 +141,7 @@ export function createSession<Token>(
       if (isAwaited()) hold(token);
     };
     const attempt = async (beforeSend?: () => void) => {
-      if (signal.aborted) return;
+      if (signal.aborted || !isAwaited()) return;
       beforeSend?.();
       attempts++;
       try {
