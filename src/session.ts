@@ -26,10 +26,9 @@ export interface Session<Token> {
   /**
    * Begins it with a token.
    *
-   * @param age Milliseconds since that came.
    * @throws {TypeError} When `expiresAt` gives no instant; or what it throws.
    */
-  begin(token: Token, age?: number): void;
+  begin(token: Token): void;
   /** Takes a newer token from another realm. @returns False when this session is over, or another. */
   adopt(token: Token, age: number, id: string): boolean;
   /** A credential to send with: another one than `refused`. */
@@ -245,8 +244,8 @@ export function createSession<Token>(
 
   return {
     id: () => id,
-    begin(token, age) {
-      hold(token, age);
+    begin(token) {
+      hold(token);
       isRefreshed = false;
       schedule();
     },
