@@ -227,7 +227,7 @@ export function createSession<Token>(
     ahead = isAhead;
     if (!flight) {
       const now = performance.now();
-      if (now - begun[count - 1]! < window) {
+      if (now - begun.at(count - 1)! < window) {
         const message = '"refreshLimit" is reached: are fresh tokens refused?';
         throw new RefreshFailedError(message, 'REFRESH_LIMIT');
       }
