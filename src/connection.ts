@@ -129,10 +129,10 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
 
     const credential = await own(tokens.get({ signal }));
     const response = await sendWith(credential);
-    if (!(await isRefused(response))) return response;
     // Redirected to another origin, the request has lost its token: nothing was refused.
-    const end = new URL(redirectedTo(response) ?? '', target);
-    if (end.origin !== target.origin) return response;
+    const end = redirectedTo(response);
+    const isForeign = end && new URL(end, target).origin !== target.origin;
+    if (isForeign || !(await isRefused(response))) return response;
 
     const refused = setAside(response);
     const newer = await own(tokens.renew(credential, { signal }), refused);

@@ -26,10 +26,9 @@ export interface Session<Token> {
   /**
    * Begins it with a token.
    *
-   * @param age Milliseconds since that came.
    * @throws {TypeError} When `expiresAt` gives no instant; or what it throws.
    */
-  begin(token: Token, age?: number): void;
+  begin(token: Token): void;
   /** Takes a newer token from another realm. @returns False when this session is over, or another. */
   adopt(token: Token, age: number, id: string): boolean;
   /** A credential to send with: another one than `refused`. */
@@ -120,7 +119,7 @@ export function createSession<Token>(
 
   /** The task of a flight: one refresh, with its retries. */
   const fly = async (startedAt: number) => {
-    const stale = credential;
+    let stale = credential;
     /** The token that is replaced: another realm may have replaced the stale one, which has expired. */
     let previous = stale;
     const { signal } = (controller = new AbortController());
@@ -129,6 +128,7 @@ export function createSession<Token>(
     let final = false;
     attempts = 0;
     const isAwaited = () => !over && credential === previous;
+    const isDone = () => !!over || (credential !== stale && !isExpired());
 
     /**
      * A token may come after its refresh was given up. The server has rotated: it is not lost, unless
@@ -140,7 +140,7 @@ export function createSession<Token>(
       if (isAwaited()) hold(token);
     };
     const attempt = async (beforeSend?: () => void) => {
-      if (signal.aborted) return;
+      if (signal.aborted || !isAwaited()) return;
       beforeSend?.();
       attempts++;
       try {
@@ -167,17 +167,14 @@ export function createSession<Token>(
 
     const run = async (beforeSend?: () => void) => {
       previous = credential;
-      let timer: ReturnType<typeof setTimeout>;
-      const allow = (time: number) => {
-        const dueAt = Date.now() + time;
-        timer = setTimeout(() => {
-          // A timer that is late by 100 ms tells of a realm that was stopped, as a frozen tab is. The
-          // answer may be there, and gets a second to come in.
-          if (Date.now() - dueAt > 100) allow(1000);
-          else controller!.abort();
-        }, time);
-      };
-      allow(timeout);
+      const abort = () => controller!.abort();
+      const dueAt = Date.now() + timeout;
+      let timer = setTimeout(() => {
+        // A timer that is late by 100 ms tells of a realm that was stopped, as a frozen tab is. The
+        // answer may be there, and gets a second to come in; once, since in a hidden tab all are late.
+        if (Date.now() - dueAt > 100) timer = setTimeout(abort, 1000);
+        else abort();
+      }, timeout);
       // p-retry stays pending while an attempt hangs: hence the listener. It gets no signal, since
       // React Native's lacks the methods it calls; its timers keep no process alive.
       await new Promise((resolve, reject) => {
@@ -193,11 +190,29 @@ export function createSession<Token>(
       await (membership?.renew({
         run,
         signal,
-        isDone: () => !!over || (credential !== stale && !isExpired()),
+        isDone,
         verdict: () => final && !ahead && { session: (id ??= newId()), over: 'SESSION_EXPIRED' },
       }) ?? run());
     } catch (error) {
-      if (isAwaited()) throw fail(failure, error, final && !ahead, signal);
+      if (isDone()) return;
+      stale = credential;
+      // Ahead of time it costs nothing: the token lives out its time.
+      if (ahead) aheadAt = Infinity;
+      if (signal.aborted) {
+        throw new RefreshFailedError(
+          '"timeout" is reached: sent through the wrapped client, refresh waits for itself',
+          'REFRESH_TIMEOUT',
+        );
+      }
+      // The lock or the store has failed, not the refresh.
+      if (!failure && error instanceof RefreshFailedError) throw error;
+      const cause = failure ?? error;
+      const answer = answerOf(cause);
+      const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
+      const response = answer.headers && answer;
+      if (!final || ahead) throw new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
+      expire(message, 'SESSION_EXPIRED', cause, response);
+      throw over;
     } finally {
       const callers = flight!.callers;
       // Here it is over before any caller hears: they do when this function has returned.
@@ -207,33 +222,12 @@ export function createSession<Token>(
     }
   };
 
-  /** What a failed refresh means, as an error for those who wait. */
-  const fail = (failure: unknown, error: unknown, final: boolean, { aborted }: AbortSignal) => {
-    // Ahead of time it costs nothing: the token lives out its time.
-    if (ahead) aheadAt = Infinity;
-    if (aborted) {
-      return new RefreshFailedError(
-        '"timeout" is reached: sent through the wrapped client, refresh waits for itself',
-        'REFRESH_TIMEOUT',
-      );
-    }
-    // The lock or the store has failed, not the refresh.
-    if (!failure && error instanceof RefreshFailedError) return error;
-    const cause = failure ?? error;
-    const answer = answerOf(cause);
-    const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
-    const response = answer.headers && answer;
-    if (!final) return new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
-    expire(message, 'SESSION_EXPIRED', cause, response);
-    return over;
-  };
-
   /** Joins the refresh, or begins one. */
   const renew = async (isAhead: boolean, signal?: AbortSignal | null) => {
     ahead = isAhead;
     if (!flight) {
       const now = performance.now();
-      if (now - begun[count - 1]! < window) {
+      if (now - begun.at(count - 1)! < window) {
         const message = '"refreshLimit" is reached: are fresh tokens refused?';
         throw new RefreshFailedError(message, 'REFRESH_LIMIT');
       }
@@ -250,8 +244,8 @@ export function createSession<Token>(
 
   return {
     id: () => id,
-    begin(token, age) {
-      hold(token, age);
+    begin(token) {
+      hold(token);
       isRefreshed = false;
       schedule();
     },

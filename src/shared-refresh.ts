@@ -32,6 +32,7 @@ export async function renewShared<Token>(
   timeout: number,
   refresh: SharedRefresh,
 ): Promise<void> {
+  const giveUpAt = performance.now() + timeout;
   await session.look();
   for (;;) {
     if (refresh.isDone()) return;
@@ -52,6 +53,8 @@ export async function renewShared<Token>(
         // What the others are told is a courtesy: that it fails changes nothing here.
         await lookAgain(session, refresh).catch(() => {});
         if (!isLost) throw error;
+        // Lost again and again, it is itself at fault.
+        if (performance.now() >= giveUpAt) throw storeFailure(error);
       }
     });
     if (!isLost) return;

@@ -24,14 +24,17 @@ interface Unsaved<Token> {
   readonly entry: Entry<Token>;
   /** Epoch milliseconds. */
   readonly since: number;
-  /** Its name; missing while a realm that signs in has not seen what was there. */
-  replaces: string | undefined;
+  /**
+   * Their names: the first missing while a realm that signs in has not seen what was there; then what
+   * itself had yet to write.
+   */
+  readonly replaces: (string | undefined)[];
   /** The version that it was last tried to be written with, and may be there with although that failed. */
   tried?: number;
 }
 
 /** A refresh, or its failure, yields to anything. */
-const YIELDING = { since: 0, replaces: '' };
+const YIELDING = { since: 0, replaces: [''] };
 
 /** One realm's view of what is stored: what it has seen, what it has to write, and what it hears. */
 export class SharedSession<Token> {
@@ -45,7 +48,7 @@ export class SharedSession<Token> {
   #there = 0;
   /**
    * What this realm knows and the store does not; nothing is adopted until it is written. It yields to
-   * whatever is newer than this realm knows and than `since`, unless that is of the session that it
+   * whatever is newer than this realm knows and than `since`, unless that is of a session that it
    * `replaces`: a sign-in or sign-out wins over all but a later one.
    */
   #unsaved: Unsaved<Token> | undefined;
@@ -116,6 +119,8 @@ export class SharedSession<Token> {
    * @param within Milliseconds.
    */
   async settle(within: number): Promise<void> {
+    // A token that has come may wait for its turn.
+    await this.#turn;
     if (!this.#unsaved) return;
     const options = { ...SAVE_RETRY, retries: Infinity, maxRetryTime: within };
     await pRetry(() => this.look(), options).catch(() => {});
@@ -132,7 +137,8 @@ export class SharedSession<Token> {
 
   publish(entry: Entry<Token>, replaces: string | undefined): Promise<void> {
     // At once, so that nothing older is adopted from now on.
-    this.#unsaved = { entry, since: Date.now() - 1, replaces };
+    const earlier = this.#unsaved?.replaces ?? [];
+    this.#unsaved = { entry, since: Date.now() - 1, replaces: [...earlier, replaces] };
     return pRetry(() => this.look(), { ...SAVE_RETRY, retries: 3 });
   }
 
@@ -147,12 +153,15 @@ export class SharedSession<Token> {
     await this.#save();
     const { store, decode = asItIs } = this.#options;
     const stored = isStale ? await store.read() : seen;
-    this.#there = stored?.version ?? 0;
-    if (!stored || this.#there <= this.#version) return;
+    const version = stored?.version ?? 0;
+    const isNewer = () => version > this.#version;
+    // Not before it is adopted: what has not been seen is not to be overwritten.
+    if (!isNewer()) this.#there = version;
+    if (!stored || !isNewer()) return;
     const token = stored.token === undefined ? undefined : await decode(stored.token);
-    // A sign-in or sign-out of this realm's own may have come meanwhile.
-    if (this.#unsaved) return;
-    this.#version = this.#there;
+    // Meanwhile this realm may have signed in or out, or have adopted what is newer still.
+    if (this.#unsaved || !isNewer()) return;
+    this.#version = this.#there = version;
     this.#adopt({ ...stored, token });
     for (const tell of this.listeners) tell();
   }
@@ -171,19 +180,21 @@ export class SharedSession<Token> {
       unsaved.tried = version;
       let isWritten = await store.write(stored, { expected: this.#there }).catch((error) => {
         // It may be there all the same, and what replaces it then was not there before.
-        unsaved.replaces ??= '';
+        unsaved.replaces[0] ??= '';
         throw error;
       });
       const there = isWritten ? stored : await store.read();
       // The answer to the try before was lost; the write was not.
       isWritten ||= tried !== undefined && there?.version === tried && there.session === session;
-      this.#there = there?.version ?? 0;
+      const newest = there?.version ?? 0;
       // The session that was there when this realm, which knew of none, began its own.
-      unsaved.replaces ??= there?.session;
+      unsaved.replaces[0] ??= there?.session;
       // What is not newer is left of a store that lost its data.
       const isLate =
-        this.#there > Math.max(this.#version, unsaved.since) && there!.session !== unsaved.replaces;
-      if (isWritten) this.#version = this.#there;
+        newest > Math.max(this.#version, unsaved.since) &&
+        !unsaved.replaces.includes(there!.session);
+      if (isWritten) this.#version = newest;
+      if (isWritten || !isLate) this.#there = newest;
       if ((isWritten || isLate) && this.#unsaved === unsaved) this.#unsaved = undefined;
     }
   }

@@ -112,7 +112,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
       if (!over) {
         if (session.adopt(token!, age, id)) return;
         session = create(id);
-        session.begin(token!, age);
+        session.adopt(token!, age, id);
       }
       previous.expire('ended elsewhere', over ?? 'SESSION_REPLACED');
     },

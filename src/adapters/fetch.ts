@@ -67,7 +67,10 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
         const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
         await authorize(headers);
         // A Request goes without an `init` of ours, which would reset its referrer.
-        return fetch(copy ?? url, headers === copy?.headers ? given : { ...given, headers });
+        return fetch(
+          copy ?? url,
+          headers === copy?.headers ? init && given : { ...given, headers },
+        );
       },
       redirectedTo: ({ redirected, url: end }) => (redirected ? end : undefined),
       setAside,

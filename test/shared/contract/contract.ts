@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   createTokenSource,
   type RefreshFailedError,
@@ -57,6 +57,8 @@ type Options = Partial<TokenSourceOptions<TokenResponse>>;
 
 let counter = 0;
 
+const realNow = performance.now.bind(performance);
+
 /** What every engine must do, each with real HTTP to a server that revokes a session whose refresh token is used twice. */
 export function describeEngine(title: string, start: () => Promise<Engine>): void {
   describe(`${title}: the contract`, () => {
@@ -88,11 +90,10 @@ export function describeEngine(title: string, start: () => Promise<Engine>): voi
       promise.catch((error: unknown) => error);
     /** Waits for what comes by a message; where none comes, for what is found on use 5 seconds later. */
     const eventually = async (is: () => boolean | Promise<boolean>) => {
-      const now = performance.now.bind(performance);
       for (let tries = 1; tries <= 400; tries++) {
         if (await is()) return;
         if (engine.hears === false) {
-          vi.spyOn(performance, 'now').mockImplementation(() => now() + tries * 5_001);
+          performance.now = () => realNow() + tries * 5_001;
           await Promise.allSettled(sources.map((source) => source.get()));
         }
         await new Promise((resolve) => setTimeout(resolve, 5));
@@ -107,7 +108,7 @@ export function describeEngine(title: string, start: () => Promise<Engine>): voi
     });
 
     afterEach(async () => {
-      vi.restoreAllMocks();
+      performance.now = realNow;
       for (const source of sources.splice(0)) source.close();
       await server.close();
     });
