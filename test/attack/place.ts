@@ -35,6 +35,8 @@ export function open(
   store: Partial<Place> = {},
 ): TokenSource<string> {
   let number = 0;
+  // An override is called on the place, as a method of its would be.
+  const own: any = { ...(({ read, write }: any) => ({ read, write }))(place), ...store };
   const source = createTokenSource<string>({
     refresh: () => `${name}${++number}`,
     retry: { retries: 0 },
@@ -42,8 +44,8 @@ export function open(
       name: 'session',
       locks: place,
       store: {
-        read: () => (store.read ? store.read() : place.read()),
-        write: (...args) => (store.write ? store.write(...args) : place.write(...args)),
+        read: () => own.read.call(place),
+        write: (...args) => own.write.call(place, ...args),
         subscribe: (listener) => place.subscribe(listener),
       },
       ...shared,
