@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTokenSource, type Connection } from '../../src/index.ts';
 import { settled } from '../gate.ts';
-import { runs, watchUnhandled } from './runs.ts';
+import { runs, upTo, watchUnhandled } from './runs.ts';
 
 const expectNoneUnhandled = watchUnhandled();
 
@@ -126,7 +126,7 @@ describe('Requests over any number of clients of one source', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
-        fc.array(action, { minLength: 1, maxLength: 30 }),
+        fc.array(action, { minLength: 1, maxLength: upTo(30) }),
         async (scheduler, actions) => {
           const world = new World(scheduler);
           const steps = actions.map((each) => ({

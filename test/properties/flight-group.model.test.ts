@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FlightGroup, type FlightContext } from '../../src/index.ts';
 import { gate, settled, type Gate } from '../gate.ts';
-import { runs, watchUnhandled } from './runs.ts';
+import { runs, upTo, watchUnhandled } from './runs.ts';
 
 const expectNoneUnhandled = watchUnhandled();
 
@@ -126,7 +126,7 @@ const commands = fc.commands(
     fc.constantFrom(...KEYS).map(forget),
     fc.constant(clear()),
   ],
-  { maxCommands: 30 },
+  { maxCommands: upTo(30) },
 );
 
 describe('FlightGroup, against a model', () => {

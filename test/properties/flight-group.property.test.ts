@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FlightGroup, type FlightContext } from '../../src/index.ts';
-import { runs, watchUnhandled } from './runs.ts';
+import { runs, upTo, watchUnhandled } from './runs.ts';
 
 const expectNoneUnhandled = watchUnhandled();
 
@@ -161,7 +161,7 @@ describe('FlightGroup, under any interleaving of calls, settlements, aborts, for
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
-        fc.array(action, { minLength: 1, maxLength: 20 }),
+        fc.array(action, { minLength: 1, maxLength: upTo(20) }),
         async (scheduler, actions) => {
           const world = new World(scheduler);
           const performed = actions.map((what) =>

@@ -1,5 +1,15 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { settled } from '../gate.ts';
+
+/** How much longer than usual: `FC_LENGTH=4 npm test`. */
+const LENGTH = Number(process.env['FC_LENGTH'] ?? 1);
+if (LENGTH > 1) fc.configureGlobal({ baseSize: 'xlarge' });
+
+/** The longest that a sequence may be. */
+export function upTo(length: number): number {
+  return length * LENGTH;
+}
 
 /** How often a property is tried. `FC_RUNS=20 npm test` tries twenty times as often. */
 export function runs(count: number): { numRuns: number; verbose: 1 } {

@@ -9,7 +9,7 @@ import {
   type TokenSource,
 } from '../../src/index.ts';
 import { settled } from '../gate.ts';
-import { runs, watchUnhandled } from './runs.ts';
+import { runs, upTo, watchUnhandled } from './runs.ts';
 
 const expectNoneUnhandled = watchUnhandled();
 
@@ -300,7 +300,7 @@ async function play(
 }
 
 const count = fc.integer({ min: 2, max: 4 });
-const actions = fc.array(action, { minLength: 5, maxLength: 40, size: 'max' });
+const actions = fc.array(action, { minLength: 5, maxLength: upTo(40), size: 'max' });
 
 describe('Realms that share a session', () => {
   it('refresh once per expiry, whatever the order of locks, reads, writes and messages', async () => {

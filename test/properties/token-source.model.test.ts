@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTokenSource, type Credential, type TokenSource } from '../../src/index.ts';
 import { gate, settled, type Gate } from '../gate.ts';
-import { runs, watchUnhandled } from './runs.ts';
+import { runs, upTo, watchUnhandled } from './runs.ts';
 
 const expectNoneUnhandled = watchUnhandled();
 
@@ -221,7 +221,7 @@ const commands = fc.commands(
     fc.constant(clear()),
     fc.constantFrom(LIFE, LIFE - AHEAD, AHEAD / 4, AHEAD).map(pass),
   ],
-  { maxCommands: 40 },
+  { maxCommands: upTo(40) },
 );
 
 beforeEach(() => {

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createTokenSource, type Credential, type TokenSource } from '../../src/index.ts';
-import { runs, watchUnhandled } from './runs.ts';
+import { runs, upTo, watchUnhandled } from './runs.ts';
 
 const expectNoneUnhandled = watchUnhandled();
 
@@ -193,7 +193,7 @@ describe('A token source, under any interleaving of calls, refreshes, aborts, se
     await fc.assert(
       fc.asyncProperty(
         fc.scheduler(),
-        fc.array(action, { minLength: 1, maxLength: 25 }),
+        fc.array(action, { minLength: 1, maxLength: upTo(25) }),
         outcomes,
         async (scheduler, actions, refreshOutcomes) => {
           const world = new World(scheduler, refreshOutcomes);
