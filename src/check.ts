@@ -11,10 +11,8 @@ export function check(
   wanted = 'a function',
   ok = typeof given === 'function',
 ): void {
-  const type = typeof given;
   if (!ok) {
-    throw new TypeError(
-      `"${name}" must be ${wanted}, got ${type === 'string' ? `"${given}"` : given} (${type})`,
-    );
+    const shown = typeof given === 'string' ? `"${given}"` : String(given);
+    throw new TypeError(`"${name}" must be ${wanted}, got ${shown} (${typeof given})`);
   }
 }

@@ -1,5 +1,6 @@
 import { check } from './check.ts';
 import type { Credential } from './credential.ts';
+import { until } from './flight.ts';
 import { readOptions } from './options.ts';
 import { TokenRefreshError } from './token-refresh-error.ts';
 import type { TokenSource } from './token-source.ts';
@@ -98,26 +99,19 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
   check('allowedOrigins', allowedOrigins, wanted, !!(allowed[0] && allowed.every?.(isOrigin)));
   const origins = new Set(allowed.map(originOf));
 
-  return async ({
-    url,
-    method = 'GET',
-    signal,
-    replayable,
-    pass,
-    send,
-    redirectedTo,
-    setAside,
-  }) => {
-    const target = parseUrl(url, globalThis.location?.href);
+  return async (request) => {
+    const { method = 'GET', signal } = request;
+    const target = parseUrl(request.url, globalThis.location?.href);
     if (
       !target ||
       !origins.has(target.origin) ||
       (signal && signal === refreshSignal()) ||
       skip({ url: target.href, method: method.toUpperCase() })
     ) {
-      return pass();
+      return request.pass();
     }
-    const sendWith = ({ token }: Credential<Token>) => send((headers) => authorize(headers, token));
+    const sendWith = ({ token }: Credential<Token>) =>
+      request.send((headers) => until(signal, authorize(headers, token)));
     /** Fails with an error of this request's own. What `send` throws is passed on as it is. */
     const own = (credential: Promise<Credential<Token>>, refused?: SetAside<Response>) =>
       credential.catch((error) => {
@@ -130,13 +124,19 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     const credential = await own(tokens.get({ signal }));
     const response = await sendWith(credential);
     // Redirected to another origin, the request has lost its token: nothing was refused.
-    const end = redirectedTo(response);
+    const end = request.redirectedTo(response);
     const isForeign = end && new URL(end, target).origin !== target.origin;
-    if (isForeign || !(await isRefused(response))) return response;
+    try {
+      if (isForeign || !(await until(signal, isRefused(response)))) return response;
+    } catch (error) {
+      // Nobody gets the answer then.
+      request.setAside(response).release();
+      throw error;
+    }
 
-    const refused = setAside(response);
+    const refused = request.setAside(response);
     const newer = await own(tokens.renew(credential, { signal }), refused);
-    if (!replayable) return refused.response;
+    if (!request.replayable) return refused.response;
     refused.release();
     return sendWith(newer);
   };

@@ -74,6 +74,14 @@ function joinUntil<Key, Value>(
   });
 }
 
+/** What is promised, unless the signal aborts before. */
+export function until<Value>(
+  signal: AbortSignal | null | undefined,
+  promised: Value | PromiseLike<Value>,
+): Promise<Value> {
+  return join({ promise: Promise.resolve(promised), callers: 0 } as Flight<Value>, signal);
+}
+
 /** Tells a hook. Never await this: what the hook throws, now or later, is ignored. */
 export async function tell<Event>(hook: (event: Event) => unknown, event: Event): Promise<void> {
   try {

@@ -15,7 +15,7 @@ export function readOptions<
   const options: Record<string, unknown> = { ...defaults };
   for (const [key, value] of Object.entries(given)) {
     const type = typeof options[key];
-    check(key, value, 'an option', key in defaults);
+    check('option', key, 'known', key in defaults);
     if (value === undefined) continue;
     if (type !== 'undefined') check(key, value, `a ${type}`, typeof value === type);
     if (type === 'number') check(key, value, '0 or more', value >= 0);

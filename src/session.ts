@@ -1,7 +1,7 @@
 import pRetry from 'p-retry';
 import { check } from './check.ts';
 import type { Credential } from './credential.ts';
-import { Flight, join, tell } from './flight.ts';
+import { Flight, join, tell, until } from './flight.ts';
 import { answerOf, isTransient, retryAfter } from './refresh-failure.ts';
 import type { Membership } from './shared-tokens.ts';
 import {
@@ -52,8 +52,7 @@ export function createSession<Token>(
   membership: Membership<Token> | undefined,
   id?: string,
 ): Session<Token> {
-  const { refresh, retry, timeout, isFinal, onRefresh, onSessionExpired } = options;
-  const { count, window } = options.refreshLimit;
+  const { timeout } = options;
   /** The newest. Missing until there is one, and when the session is over. */
   let credential: Credential<Token> | undefined;
   /** When that came, in epoch milliseconds. */
@@ -95,8 +94,7 @@ export function createSession<Token>(
     const life = at - receivedAt;
     // A fresh token that has expired already tells of a clock that is off: only a refusal counts then.
     expiresAt = isRefreshed && life <= 0 ? Infinity : at;
-    const shortened = options.refreshAhead * (1 - Math.random() / 10);
-    aheadAt = expiresAt - Math.min(shortened, life / 2);
+    aheadAt = expiresAt - Math.min(options.refreshAhead * (1 - Math.random() / 10), life / 2);
   };
 
   const isExpired = () => {
@@ -114,7 +112,7 @@ export function createSession<Token>(
   const expire: Session<Token>['end'] = (...reason) => {
     if (over) return;
     end(...reason);
-    void tell(onSessionExpired, over!);
+    void tell(options.onSessionExpired, over!);
   };
 
   /** The task of a flight: one refresh, with its retries. */
@@ -145,9 +143,9 @@ export function createSession<Token>(
       attempts++;
       try {
         const token = previous?.token;
-        await land(succeed(token, await refresh({ token, signal })));
+        await land(succeed(token, await options.refresh({ token, signal })));
       } catch (error) {
-        final = isFinal(error);
+        final = options.isFinal(error);
         failure = error;
         // p-retry takes nothing but errors.
         throw error instanceof Error ? error : new Error('', { cause: error });
@@ -175,15 +173,14 @@ export function createSession<Token>(
         if (Date.now() - dueAt > 100) timer = setTimeout(abort, 1000);
         else abort();
       }, timeout);
-      // p-retry stays pending while an attempt hangs: hence the listener. It gets no signal, since
+      // p-retry stays pending while an attempt hangs: hence `until`. It gets no signal, since
       // React Native's lacks the methods it calls; its timers keep no process alive.
-      await new Promise((resolve, reject) => {
-        signal.addEventListener('abort', reject);
-        pRetry(() => attempt(beforeSend), { ...retry, unref: true, shouldRetry }).then(
-          resolve,
-          reject,
-        );
-      }).finally(() => clearTimeout(timer));
+      const retrying = pRetry(() => attempt(beforeSend), {
+        ...options.retry,
+        unref: true,
+        shouldRetry,
+      });
+      await until(signal, retrying).finally(() => clearTimeout(timer));
     };
 
     try {
@@ -208,17 +205,22 @@ export function createSession<Token>(
       if (!failure && error instanceof RefreshFailedError) throw error;
       const cause = failure ?? error;
       const answer = answerOf(cause);
-      const message = `refresh failed${answer.status ? ` with status ${answer.status}` : ''}`;
+      const message = answer.status
+        ? `refresh failed with status ${answer.status}`
+        : 'refresh failed';
       const response = answer.headers && answer;
-      if (!final || ahead) throw new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
-      expire(message, 'SESSION_EXPIRED', cause, response);
-      throw over;
+      if (final && !ahead) expire(message, 'SESSION_EXPIRED', cause, response);
+      throw over ?? new RefreshFailedError(message, 'REFRESH_FAILED', cause, response);
     } finally {
       const callers = flight!.callers;
       // Here it is over before any caller hears: they do when this function has returned.
       flight = undefined;
-      const status = credential && credential !== stale ? 'fulfilled' : 'rejected';
-      void tell(onRefresh, { status, duration: performance.now() - startedAt, callers, attempts });
+      void tell(options.onRefresh, {
+        status: credential && credential !== stale ? 'fulfilled' : 'rejected',
+        duration: performance.now() - startedAt,
+        callers,
+        attempts,
+      });
     }
   };
 
@@ -227,11 +229,13 @@ export function createSession<Token>(
     ahead = isAhead;
     if (!flight) {
       const now = performance.now();
-      if (now - begun.at(count - 1)! < window) {
-        const message = '"refreshLimit" is reached: are fresh tokens refused?';
-        throw new RefreshFailedError(message, 'REFRESH_LIMIT');
+      if (now - begun.at(options.refreshLimit.count - 1)! < options.refreshLimit.window) {
+        throw new RefreshFailedError(
+          '"refreshLimit" is reached: are fresh tokens refused?',
+          'REFRESH_LIMIT',
+        );
       }
-      begun = [now, ...begun].slice(0, count);
+      begun = [now, ...begun].slice(0, options.refreshLimit.count);
       flight = new Flight();
       flight.promise = fly(now);
     }

@@ -64,8 +64,8 @@ export function singleFlight(
   fn: any,
   options: { key?: ((...args: any[]) => unknown) | undefined } & FlightGroupOptions<any> = {},
 ): SingleFlight<any, any> {
-  const { key } = options;
   check('fn', fn);
+  const { key } = options;
   if (key != null || fn.length) check('key', key, 'a function such as id => id');
   const flights = new FlightGroup<unknown, unknown>(options);
 

@@ -7,7 +7,8 @@ export interface TokenResponse {
 }
 
 function isTokenResponse(token: unknown): token is TokenResponse {
-  return typeof Object(token).access_token === 'string';
+  const { access_token } = Object(token);
+  return !!access_token && typeof access_token === 'string';
 }
 
 /**
@@ -19,7 +20,7 @@ function isTokenResponse(token: unknown): token is TokenResponse {
  */
 export function succeed<Token>(previous: Token | undefined, next: Token): Token {
   if (!isTokenResponse(previous)) {
-    if (previous == null || next != null) return next;
+    if (previous == null || (next ?? '') !== '') return next;
   } else if (isTokenResponse(next)) {
     return next.refresh_token ? next : { ...next, refresh_token: previous.refresh_token };
   }

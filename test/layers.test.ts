@@ -39,6 +39,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   ],
   'connection.ts': [
     'check.ts',
+    'flight.ts',
     'options.ts',
     'token-refresh-error.ts',
     'type credential.ts',

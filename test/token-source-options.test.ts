@@ -41,13 +41,13 @@ describe('createTokenSource validates every option before any work', () => {
       [{ refresh, retry: { [name]: '1' } }, `"${name}" must be a number, got "1" (string)`],
     ]),
     [{ refresh, retry: { randomize: 1 } }, '"randomize" must be a boolean, got 1 (number)'],
-    [{ refresh, retry: { retires: 3 } }, '"retires" must be an option, got 3 (number)'],
+    [{ refresh, retry: { retires: 3 } }, '"option" must be known, got "retires" (string)'],
     [{ refresh, refreshLimit: true }, '"refreshLimit" must be an object, got true (boolean)'],
     [{ refresh, refreshLimit: 5 }, '"refreshLimit" must be an object, got 5 (number)'],
     [{ refresh, refreshLimit: { count: -1 } }, '"count" must be 0 or more, got -1 (number)'],
     [{ refresh, refreshLimit: { window: '1' } }, '"window" must be a number, got "1" (string)'],
-    [{ refresh, refreshLimit: { per: 1 } }, '"per" must be an option, got 1 (number)'],
-    [{ refresh, timeOut: 5 }, '"timeOut" must be an option, got 5 (number)'],
+    [{ refresh, refreshLimit: { per: 1 } }, '"option" must be known, got "per" (string)'],
+    [{ refresh, timeOut: 5 }, '"option" must be known, got "timeOut" (string)'],
   ] as [unknown, string | RegExp][])('%j: %s', (options, message) => {
     const error = typeof message === 'string' ? new TypeError(message) : message;
     expect(() => create(options)).toThrow(error);

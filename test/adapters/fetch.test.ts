@@ -188,7 +188,7 @@ describe('§5 The options', () => {
       [fetch, 'tokens', { allowedOrigins: [url], skip: 1 }],
       '"skip" must be a function, got 1 (number)',
     ],
-    [[fetch, 'tokens', { allowedOrigin: [url] }], /^"allowedOrigin" must be an option/],
+    [[fetch, 'tokens', { allowedOrigin: [url] }], /^"option" must be known, got "allowedOrigin"/],
   ])('throws a TypeError at construction for %j', ([client, source, options], message) => {
     const tokens = source === 'tokens' ? createTokenSource({ refresh: () => 'x' }) : source;
     const wrap = withTokenRefresh as (...args: unknown[]) => unknown;
