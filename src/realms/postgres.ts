@@ -209,6 +209,8 @@ class Notifications {
     const again = () => {
       close = () => {};
       if (isClosed) return;
+      // A connection that breaks tells so more than once.
+      clearTimeout(timer);
       timer = setTimeout(open, RECONNECT);
       timer.unref?.();
     };

@@ -5,6 +5,7 @@ import { createTokenSource, type SharedTokens, type TokenSource } from '../../sr
 import { postgresTable, postgresTokens, type PostgresClient } from '../../src/realms/postgres.ts';
 import { redisTokens, type RedisClient } from '../../src/realms/redis.ts';
 import { runChild } from '../child.ts';
+import { gate } from '../gate.ts';
 import {
   CLIENTS,
   isRedis,
@@ -428,6 +429,27 @@ describeWith('redis-server')('The adapter of Redis', () => {
     client.destroy();
   });
 
+  it('a client that throws when it is closed twice, as node-redis 4 and 5 do, keeps no source', async () => {
+    const client: any = await connect('node-redis');
+    const duplicate = client.duplicate.bind(client);
+    let end = () => {};
+    client.duplicate = () => {
+      const connection = duplicate();
+      end = connection.destroy.bind(connection);
+      connection.destroy = () => {
+        throw new Error('The client is closed');
+      };
+      return connection;
+    };
+    const source = open(client, 'closed before');
+    await source.set('first');
+    await source.get();
+    source.close();
+    // A rejection that nobody handles would fail the run.
+    await sleep(0);
+    end();
+  });
+
   it.each([
     [undefined, {}, '"client" must be a client of Redis, got "undefined" (string)'],
     ['redis://', {}, '"client" must be a client of Redis, got "string" (string)'],
@@ -473,6 +495,104 @@ describeWith('postgresql')('The adapter of PostgreSQL', () => {
   });
 
   for (const name of CLIENTS.postgres) describeAdapter(name);
+
+  /** A pool whose next connections are what `change` makes of them. */
+  const changed = async (change: (connection: any) => unknown) => {
+    const pool = (await connect('pg')) as unknown as pg.Pool;
+    let connections = 0;
+    const client = new Proxy(pool, {
+      get(target, property) {
+        const own = Reflect.get(target, property);
+        if (property !== 'connect') return typeof own === 'function' ? own.bind(target) : own;
+        return async () => {
+          connections++;
+          const connection = await pool.connect();
+          return (await change(connection)) ?? connection;
+        };
+      },
+    });
+    return { pool, client, connections: () => connections };
+  };
+  const noneListens = () => eventually(async () => (await engine.listening()) === 0);
+
+  it('a lease that another process is about to insert is not had, and waited for', async () => {
+    const client = (await connect('pg')) as unknown as pg.Pool;
+    const other = await client.connect();
+    await other.query('BEGIN');
+    const lease = `clock_timestamp() + interval '300 ms'`;
+    const insert = `INSERT INTO oneflight_tokens (name, fence, leased_until) VALUES ('new', 1, ${lease})`;
+    await other.query(insert);
+    const insertedAt = performance.now();
+    const source = open(client, 'new');
+    const answered = source.get();
+    await eventually(async () => {
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
+      return (await admin.query(waiting)).rows.length === 1;
+    });
+    await other.query('COMMIT');
+    other.release();
+    expect((await answered).token).toBe('next');
+    expect(performance.now() - insertedAt).toBeGreaterThan(295);
+  });
+
+  it('a connection that breaks before it listens is opened again, once', async () => {
+    await noneListens();
+    let isBroken = false;
+    const { pool, client, connections } = await changed((connection) => {
+      if (isBroken) return;
+      isBroken = true;
+      const query = connection.query.bind(connection);
+      connection.query = (text: string) => {
+        const answer = query(text);
+        // As when the server has crashed.
+        connection.connection.stream.destroy();
+        return answer;
+      };
+    });
+    const source = open(client, 'broken early');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => connections() > 1 && (await engine.listening()) === 1);
+    await sleep(100);
+    expect(connections()).toBe(2);
+    source.close();
+    await noneListens();
+    await eventually(() => pool.totalCount === pool.idleCount);
+  });
+
+  it('a connection that may not listen is let go, and opened again', async () => {
+    await noneListens();
+    let isRefused = false;
+    const { pool, client, connections } = await changed((connection) => {
+      if (isRefused) return;
+      isRefused = true;
+      const query = connection.query.bind(connection);
+      connection.query = () => query('LISTEN');
+    });
+    const source = open(client, 'refused');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => connections() > 1 && (await engine.listening()) === 1);
+    source.close();
+    await noneListens();
+    await eventually(() => pool.totalCount === pool.idleCount);
+  });
+
+  it('a source that is closed opens no connection again that it could not have', async () => {
+    const failed = gate();
+    const { client, connections } = await changed((connection) => {
+      connection.release();
+      return failed.promise;
+    });
+    const source = open(client, 'closed early');
+    await source.set('first');
+    await source.get();
+    source.close();
+    failed.fail(new Error('too many clients'));
+    // It would be opened again after a second.
+    await sleep(1_100);
+    expect(connections()).toBe(1);
+  });
 
   const pool = { query: async () => ({ rows: [] }), connect: async () => ({}) };
 
