@@ -1,6 +1,6 @@
 import pRetry from 'p-retry';
 import type { ReadSession, Realm, SharedTokensOptions, StoredSession } from './shared-tokens.ts';
-import { RefreshFailedError, TokenRefreshError } from './token-refresh-error.ts';
+import { RefreshFailedError } from './token-refresh-error.ts';
 
 /** What is to be stored; its version is found out when it is written. */
 export type Entry<Token> = Omit<StoredSession<Token>, 'version'>;
@@ -218,7 +218,6 @@ async function withinTime<Result>(use: Promise<Result>, time: number): Promise<R
 }
 
 /** What a lock or a store threw, as those who wait get it. */
-export function storeFailure(cause: unknown): TokenRefreshError {
-  if (cause instanceof TokenRefreshError) return cause;
+export function storeFailure(cause: unknown): RefreshFailedError {
   return new RefreshFailedError('the lock or the store failed', 'STORE_FAILED', cause);
 }

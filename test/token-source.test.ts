@@ -42,6 +42,12 @@ describe('A credential', () => {
     expect(await tokens.get()).toBe(credential);
   });
 
+  it('is of its own source alone, unless that shares: there is nothing to close', () => {
+    const tokens = createTokenSource({ token: 'a', refresh: () => 'b' });
+    expect(tokens.coordination).toBe('none');
+    expect(tokens.close()).toBeUndefined();
+  });
+
   it('counts generations over all sessions', async () => {
     const { tokens, refreshes } = gated();
     const first = await tokens.get();
@@ -235,6 +241,11 @@ describe('§4.4 Transient or final', () => {
       await expect(tokens.renew(credential)).rejects.toMatchObject({ code: 'REFRESH_FAILED' });
       expect(await tokens.get()).toBe(credential);
     }
+    const tokens = createTokenSource<string>({ token: 'a', refresh: () => undefined as never });
+    await expect(tokens.renew(await tokens.get())).rejects.toMatchObject({
+      cause: { name: 'TypeError' },
+    });
+    expect((await tokens.get()).token).toBe('a');
   });
 });
 

@@ -109,6 +109,26 @@ describe('A realm that waits for the lock', () => {
     expect(requests[0]!.signal.aborted).toBe(true);
   });
 
+  it('waits on when what another realm has written has expired already', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const expiresAt = (token: string) => (token === 'old' ? Date.now() - 500 : undefined);
+    const one = open(place, 'a');
+    await one.set('first');
+    const other = open(place, 'b', { expiresAt }, locks);
+    await other.get();
+    const waiting = renew(other);
+    await arrival(requests, 1);
+    const { stored } = place;
+    const writtenAt = performance.now() - 1_000;
+    place.stored = { ...stored!, version: stored!.version + 1, token: 'old', writtenAt };
+    for (const tell of place.listeners) tell();
+    await settled();
+    expect(requests[0]!.signal.aborted).toBe(false);
+    await requests[0]!.grant();
+    expect((await waiting).token).toBe('b1');
+  });
+
   it('finds the token of another realm though no message came', async () => {
     const place = new Place();
     const { locks, requests } = heldLocks();
@@ -283,6 +303,42 @@ describe('A realm that has the lock', () => {
     await one.set('first');
     expect((await renew(one)).token).toBe('theirs');
     expect(heard).not.toHaveBeenCalled();
+  });
+
+  it('adopts what comes while it is about to end the session, when its refresh is refused', async () => {
+    const place = new Place();
+    const refusal = Object.assign(new Error('refused'), { status: 400 });
+    let looks = 0;
+    const refresh = () => {
+      looks = 0;
+      throw refusal;
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    const read = place.read.bind(place);
+    place.read = async () => {
+      const seen = await read();
+      // In the last of five looks, too late to be seen by it.
+      if (++looks === 5) {
+        place.stored = { ...place.stored!, version: place.stored!.version + 1, token: 'theirs' };
+        for (const tell of place.listeners) tell();
+      }
+      return seen;
+    };
+    expect((await renew(one)).token).toBe('theirs');
+    expect(place.stored).toMatchObject({ token: 'theirs' });
+  });
+
+  it('tells why the session is over, though the store cannot be told', async () => {
+    const place = new Place();
+    const refusal = Object.assign(new Error('refused'), { status: 400 });
+    const refresh = () => {
+      place.beforeRead = () => Promise.reject(new Error('down'));
+      throw refusal;
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    expect(await errorOf(renew(one))).toMatchObject({ code: 'SESSION_EXPIRED', cause: refusal });
   });
 
   it('overwrites no newer token with its own', async () => {
