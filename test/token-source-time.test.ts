@@ -414,6 +414,21 @@ describe('§4.4 Retries inside the flight', () => {
   );
 });
 
+describe('§4.10 onRefresh', () => {
+  it('is told how long the refresh took, in milliseconds, retries included', async () => {
+    const onRefresh = vi.fn();
+    const { refreshes, renew } = timed({ onRefresh, retry: { minTimeout: 250, randomize: false } });
+    await vi.advanceTimersByTimeAsync(SECOND);
+    const renewal = renew();
+    await vi.advanceTimersByTimeAsync(40);
+    refreshes[0]!.fail(answered(503));
+    await vi.advanceTimersByTimeAsync(250);
+    refreshes[1]!.open({ name: 'second' });
+    await renewal;
+    expect(onRefresh).toHaveBeenCalledWith(expect.objectContaining({ duration: 290 }));
+  });
+});
+
 describe('§4.6 A hung refresh ends', () => {
   it('at 30 seconds by default, retries included; the message says what usually causes it', async () => {
     const { tokens, refreshes, renew } = timed();
