@@ -233,6 +233,11 @@ describe('`expiresAt`', () => {
     await expect(tokens.set({ name: 'y' })).rejects.toThrow(message);
   });
 
+  it('takes for seconds what is from 1e9 to 1e11, and nothing else', () => {
+    for (const at of [1e9, 1e11 - 1]) expect(() => timed({ expiresAt: () => at })).toThrow();
+    for (const at of [0, 1e9 - 1, 1e11]) expect(() => timed({ expiresAt: () => at })).not.toThrow();
+  });
+
   it('loses no token when it throws: `get` says so until it is mended', async () => {
     const tokens = createTokenSource<Token>({
       refresh: () => ({ name: 'second' }),
@@ -387,6 +392,17 @@ describe('§4.4 Retries inside the flight', () => {
     await flush();
     refreshes[0]!.fail(answered(503, { 'retry-after': '31536000' }));
     await expect(renewal).rejects.toMatchObject({ code: 'REFRESH_FAILED' });
+  });
+
+  it('waits for Retry-After to the end of `timeout`, and no longer', async () => {
+    const { refreshes, renew } = timed({ timeout: 7 * SECOND });
+    const outcome = expect(renew()).rejects.toMatchObject({ code: 'REFRESH_TIMEOUT' });
+    await flush();
+    refreshes[0]!.fail(answered(503, { 'retry-after': '7' }));
+    await vi.advanceTimersByTimeAsync(7 * SECOND);
+    await outcome;
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(refreshes).toHaveLength(1);
   });
 
   it.each(['soon', '-5', ''])('retries as usual when Retry-After is %j', async (retryAfter) => {
@@ -576,6 +592,15 @@ describe('An OAuth token response works as it is', () => {
     expect((await tokens.get()).token).toEqual({ access_token: 'b' });
     await vi.advanceTimersByTimeAsync(1000 * MINUTE);
     expect((await tokens.get()).token).toEqual({ access_token: 'b' });
+  });
+
+  it('is used until it is refused when `expires_in` is 0', async () => {
+    const refresh = vi.fn(() => ({ access_token: 'second', expires_in: 0 }));
+    const tokens = createTokenSource<{ access_token: string; expires_in: number }>({ refresh });
+    for (let count = 0; count < 3; count++) {
+      expect((await tokens.get()).token.access_token).toBe('second');
+    }
+    expect(refresh).toHaveBeenCalledTimes(1);
   });
 
   it('keeps the old refresh token when the response has none (RFC 6749 §6)', async () => {

@@ -15,8 +15,10 @@ export const mutation = (part, mutate) => ({
   // A mutant that is killed by a timeout must hang, on a busy machine too.
   timeoutMS: 20_000,
   timeoutFactor: 3,
-  reporters: ['json', 'progress-append-only'],
-  jsonReporter: { fileName: `coverage/mutation/${part}.json` },
+  reporters: ['progress-append-only'],
+  // The report of what is tried now and, where that is a part, of what was tried before.
+  incremental: true,
+  incrementalFile: `coverage/mutation/${part}.json`,
   tempDirName: `coverage/mutation/${part}`,
   ignorePatterns: ['dist', 'coverage', '.demo'],
 });

@@ -91,6 +91,7 @@ function heldLocks() {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
   for (const source of sources.splice(0)) source.close();
 });
 
@@ -121,6 +122,34 @@ describe('A realm that waits for the lock', () => {
     await arrival(requests, 1);
     await renew(one);
     expect((await waiting).token).toBe('a1');
+  });
+
+  it.each([
+    ['at the earliest', 0, 1],
+    ['by chance up to half of that later', 0.5, 1.25],
+  ])('looks at the store less and less often, every second at last: %s', async (_, chance, by) => {
+    vi.useFakeTimers({ now: 0 });
+    vi.spyOn(Math, 'random').mockReturnValue(chance);
+    const place = new Place();
+    const { locks } = heldLocks();
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    await one.get();
+    await vi.advanceTimersByTimeAsync(0);
+    const waiting = errorOf(renew(one));
+    await vi.advanceTimersByTimeAsync(0);
+    const looks = [Date.now()];
+    place.beforeRead = () => looks.push(Date.now());
+    await vi.advanceTimersByTimeAsync(10_000);
+    const waits = looks.slice(1).map((at, index) => at - looks[index]!);
+    const expected = [40, 60, 90, 135, 202.5, 303.75, 455.6, 683.4, 1_000, 1_000, 1_000];
+    for (const [index, wait] of expected.entries()) {
+      expect(Math.abs(waits[index]! - wait * by)).toBeLessThan(2);
+    }
+    await one.clear();
+    expect(await waiting).toMatchObject({ code: 'SIGNED_OUT' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('does not refresh when the lock comes after its time', async () => {
@@ -283,6 +312,27 @@ describe('A realm that has the lock', () => {
     await one.set('first');
     expect((await renew(one)).token).toBe('theirs');
     expect(heard).not.toHaveBeenCalled();
+  });
+
+  it('looks for the token of a faster realm for a second, when its own refresh is refused', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    const looks: number[] = [];
+    let refusedAt = 0;
+    const refresh = () => {
+      refusedAt = Date.now();
+      place.beforeRead = () => looks.push(Date.now() - refusedAt);
+      throw Object.assign(new Error('refused'), { status: 400 });
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    const outcome = errorOf(renew(one));
+    await vi.advanceTimersByTimeAsync(999);
+    expect(place.stored!.over).toBe(undefined);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await outcome).toMatchObject({ code: 'SESSION_EXPIRED' });
+    expect(new Set(looks)).toEqual(new Set([0, 50, 200, 500, 1_000]));
+    expect(place.stored).toMatchObject({ over: 'SESSION_EXPIRED' });
   });
 
   it('overwrites no newer token with its own', async () => {
@@ -472,6 +522,23 @@ describe('The store', () => {
     silence = undefined;
     expect((await one.renew(credential)).token).toBe('a1');
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('that does not answer is a failure after a third of `timeout`, if that is sooner', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    const one = open(place, 'a', { timeout: 3_000 });
+    await one.set('first');
+    const credential = await one.get();
+    await vi.advanceTimersByTimeAsync(0);
+    place.beforeRead = () => gate().promise;
+    const outcome = errorOf(one.renew(credential));
+    const heard = vi.fn();
+    void outcome.then(heard);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(heard).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await outcome).cause.message).toBe('no answer within 1000 ms');
   });
 
   it('is looked at on use every 5 seconds where it tells of no changes, every minute where it does', async () => {
