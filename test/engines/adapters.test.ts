@@ -578,6 +578,21 @@ describeWith('postgresql')('The adapter of PostgreSQL', () => {
     await eventually(() => pool.totalCount === pool.idleCount);
   });
 
+  it('a source that is closed opens no connection again that broke', async () => {
+    await noneListens();
+    const { client, connections } = await changed(() => {});
+    const source = open(client, 'closed broken');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => (await engine.listening()) === 1);
+    await engine.cut();
+    await noneListens();
+    source.close();
+    // It would be opened again after a second.
+    await sleep(1_100);
+    expect(connections()).toBe(1);
+  });
+
   it('a source that is closed opens no connection again that it could not have', async () => {
     const failed = gate();
     const { client, connections } = await changed((connection) => {

@@ -131,7 +131,12 @@ describe('A realm that waits for the lock', () => {
     const place = new Place();
     const { locks, requests } = heldLocks();
     const expiresAt = (token: string) => (token === 'expired' ? Date.now() - 1_000 : undefined);
-    const one = open(place, 'a', { expiresAt, refresh: ({ token }) => `${token}, refreshed` }, locks);
+    const one = open(
+      place,
+      'a',
+      { expiresAt, refresh: ({ token }) => `${token}, refreshed` },
+      locks,
+    );
     await one.set('first');
     const waiting = renew(one);
     await arrival(requests, 1);
