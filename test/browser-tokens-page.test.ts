@@ -88,7 +88,10 @@ describe('Tokens in a browser are coordinated', () => {
   it('without a BroadcastChannel, by looking', async () => {
     vi.stubGlobal('BroadcastChannel', undefined);
     const [one, other] = [open(), open()];
+    const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction');
     await one.set('first');
+    // That nobody can be told is no reason to write again.
+    expect(transaction.mock.calls.filter(([, mode]) => mode === 'readwrite')).toHaveLength(1);
     const refused = await other.get();
     expect(await renew(one)).toBe('refreshed 1');
     expect((await other.renew(refused)).token).toBe('refreshed 1');
@@ -311,7 +314,7 @@ describe('A page', () => {
   it('has nothing open when its sources are closed, and may use them still', async () => {
     const [one, other] = [open(), open()];
     await one.set('first');
-    await other.get();
+    for (const source of [one, other]) await source.get();
     one.close();
     await eventually(() =>
       expect(page.opened).toEqual({ databases: 1, channels: 1, listeners: 2 }),

@@ -59,11 +59,11 @@ export function stubPage() {
     BroadcastChannel: Channel,
     navigator: { locks },
     addEventListener(...args: Parameters<EventTarget['addEventListener']>) {
-      opened.listeners++;
+      if (args[0].startsWith('page')) opened.listeners++;
       events.addEventListener(...args);
     },
     removeEventListener(...args: Parameters<EventTarget['removeEventListener']>) {
-      opened.listeners--;
+      if (args[0].startsWith('page')) opened.listeners--;
       events.removeEventListener(...args);
     },
   };
