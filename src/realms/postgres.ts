@@ -186,9 +186,9 @@ class Notifications {
     this.#close ??= this.#open();
     return () => {
       listeners.delete(own);
-      if (!listeners.size && this.#listeners.get(name) === listeners) this.#listeners.delete(name);
+      if (!listeners.size) this.#listeners.delete(name);
       if (this.#listeners.size) return;
-      this.#close?.();
+      this.#close!();
       this.#close = undefined;
     };
   }

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTokenSource, type SharedTokens, type TokenSource } from '../../src/index.ts';
 import { postgresTable, postgresTokens, type PostgresClient } from '../../src/realms/postgres.ts';
 import { redisTokens, type RedisClient } from '../../src/realms/redis.ts';
@@ -85,6 +85,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const source of sources) source.close();
   for (const client of opened) await client.close();
 });
@@ -296,6 +297,66 @@ function describeAdapter(name: ClientName): void {
       await eventually(async () => (await codeOf(again)) === 'SIGNED_OUT');
     });
 
+    it('a connection that listens keeps no process alive', async () => {
+      // That of postgres.js is its own, and lives until its `end`.
+      if (name === 'postgres.js') return;
+      const client = await connect(name);
+      const source = open(client, `idle ${name}`);
+      await source.set('first');
+      const sockets = () =>
+        process.getActiveResourcesInfo().filter((resource) => resource === 'TCPSocketWrap').length;
+      const before = sockets();
+      await source.get();
+      await eventually(async () => (await engine.listening()) === 1);
+      await eventually(() => sockets() === before);
+    });
+
+    it('a token lives from when it was written, wherever it is read', async () => {
+      const [client, other] = [await connect(name), await connect(name)];
+      const token: any = { access_token: 'first', expires_in: 10 };
+      await open(client, `aging ${name}`).set(token);
+      await sleep(300);
+      const next: any = { access_token: 'next' };
+      const source = open(other, `aging ${name}`, {}, async () => next);
+      expect((await source.get()).token).toEqual(token);
+      const { now } = Date;
+      vi.spyOn(Date, 'now').mockImplementation(() => now() + 9_800);
+      expect((await source.get()).token).toMatchObject(next);
+    });
+
+    it('a lease is let go although the write of its holder came too late', async () => {
+      const [client, other] = [await connect(name), await connect(name)];
+      const [answer, sent] = [gate<string>(), gate()];
+      const late = open(client, `late ${name}`, {}, () => {
+        sent.open();
+        return answer.promise;
+      });
+      await late.set('first');
+      const waiting = late.renew(await late.get());
+      await sent.promise;
+      const one = open(other, `late ${name}`);
+      await one.set('second');
+      answer.open('of the session before');
+      await expect(waiting).rejects.toMatchObject({ code: 'SESSION_REPLACED' });
+      const began = performance.now();
+      expect((await one.renew(await one.get())).token).toBe('next');
+      expect(performance.now() - began).toBeLessThan(5_000);
+    });
+
+    it('a session that is opened while another one listens is read once', async () => {
+      const kinds: CommandKind[] = [];
+      const client = watched((await connect(name)) as object, (kind) => kinds.push(kind));
+      await open(client, `after ${name}`).set('first');
+      await open(client, `before ${name}`).get();
+      await eventually(async () => (await engine.listening()) === 1);
+      await sleep(50);
+      const source = open(client, `after ${name}`);
+      kinds.length = 0;
+      await source.get();
+      await sleep(50);
+      expect(kinds).toEqual(['read']);
+    });
+
     it('a connection that listens and breaks is opened again, and what was missed is found', async () => {
       const [client, other] = [await connect(name), await connect(name)];
       await eventually(async () => (await engine.listening()) === 0);
@@ -429,6 +490,22 @@ describeWith('redis-server')('The adapter of Redis', () => {
     client.destroy();
   });
 
+  it.each(CLIENTS.redis)('what a connection of %s tells too much of harms nobody', async (name) => {
+    const client: any = await connect(name);
+    const duplicate = client.duplicate.bind(client);
+    let connection: any;
+    client.duplicate = () => (connection = duplicate());
+    const source = open(client, 'harmless');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => (await engine.listening()) === 1);
+    expect(await admin.call('PUBSUB', 'CHANNELS')).toEqual(['oneflight:{harmless}']);
+    // Without a listener it would be thrown.
+    connection.emit('error', new Error('the connection broke'));
+    // A message that was under way when the last listener left.
+    connection.emit('message', 'oneflight:{gone}', '');
+  });
+
   it('a client that throws when it is closed twice, as node-redis 4 and 5 do, keeps no source', async () => {
     const client: any = await connect('node-redis');
     const duplicate = client.duplicate.bind(client);
@@ -455,6 +532,7 @@ describeWith('redis-server')('The adapter of Redis', () => {
     ['redis://', {}, '"client" must be a client of Redis, got "string" (string)'],
     [0, { ttl: -1 }, '"ttl" must be a number of milliseconds, got -1 (number)'],
     [0, { ttl: Infinity }, '"ttl" must be a number of milliseconds, got Infinity (number)'],
+    [0, { ttl: 2 ** 53 }, '"ttl" must be a number of milliseconds, got 9007199254740992 (number)'],
     [0, { ttl: '5s' }, '"ttl" must be a number of milliseconds, got "5s" (string)'],
     [0, { lease: 99 }, '"lease" must be a number of milliseconds, 100 or more, got 99 (number)'],
     [0, { name: '' }, '"name" must be a string that is not empty, got "" (string)'],
@@ -576,6 +654,30 @@ describeWith('postgresql')('The adapter of PostgreSQL', () => {
     source.close();
     await noneListens();
     await eventually(() => pool.totalCount === pool.idleCount);
+  });
+
+  it('a connection that ends without an error, and tells so late and again, is opened again once', async () => {
+    await noneListens();
+    const seen: any[] = [];
+    const { client, connections } = await changed((connection) => {
+      seen.push(connection);
+      // As with clients that are not of `pg`.
+      connection.unref = undefined;
+    });
+    const source = open(client, 'ended');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => (await engine.listening()) === 1);
+    // A change of a name that nobody has here.
+    seen[0].emit('notification', { payload: 'gone' });
+    seen[0].emit('end');
+    await eventually(() => connections() === 2);
+    await eventually(async () => (await engine.listening()) === 1);
+    seen[0].emit('end');
+    await sleep(1_100);
+    expect(connections()).toBe(2);
+    source.close();
+    await noneListens();
   });
 
   it('a source that is closed opens no connection again that broke', async () => {
