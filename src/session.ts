@@ -134,7 +134,7 @@ export function createSession<Token>(
      */
     const land = async (token: Token) => {
       if (!isAwaited()) return;
-      if (membership && !(await membership.land({ session: (id ??= newId()), token }))) return;
+      await membership?.land({ session: (id ??= newId()), token });
       if (isAwaited()) hold(token);
     };
     const attempt = async (beforeSend?: () => void) => {
@@ -148,7 +148,7 @@ export function createSession<Token>(
         final = options.isFinal(error);
         failure = error;
         // p-retry takes nothing but errors.
-        throw error instanceof Error ? error : new Error('', { cause: error });
+        throw error instanceof Error ? error : new Error();
       }
     };
     /** Whether another attempt may help; after the wait that the server asks for. */

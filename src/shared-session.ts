@@ -1,6 +1,6 @@
 import pRetry from 'p-retry';
 import type { ReadSession, Realm, SharedTokensOptions, StoredSession } from './shared-tokens.ts';
-import { RefreshFailedError, TokenRefreshError } from './token-refresh-error.ts';
+import { RefreshFailedError } from './token-refresh-error.ts';
 
 /** What is to be stored; its version is found out when it is written. */
 export type Entry<Token> = Omit<StoredSession<Token>, 'version'>;
@@ -44,7 +44,10 @@ export class SharedSession<Token> {
   readonly #adopt: Realm<Token>['adopt'];
   /** The newest version that this realm has adopted or written. */
   #version = 0;
-  /** The version that was there when the store was last read or written; 0 for nothing. */
+  /**
+   * The version that the next write expects to be there; 0 for nothing. Not one that is still to be
+   * adopted: what has not been seen is not to be overwritten.
+   */
   #there = 0;
   /**
    * What this realm knows and the store does not; nothing is adopted until it is written. It yields to
@@ -97,19 +100,17 @@ export class SharedSession<Token> {
   }
 
   /** @see {@link Membership.land} */
-  async land(entry: Entry<Token>): Promise<boolean> {
+  async land(entry: Entry<Token>): Promise<void> {
     const seen = this.#version;
     const land = async () => {
       // What is newer may have been adopted, or begun here, since this was called.
-      if (this.#unsaved || this.#version > seen) return false;
+      if (this.#unsaved || this.#version > seen) return;
       this.#unsaved = { entry, ...YIELDING };
       await this.#save();
-      if (this.#version > seen) return true;
-      await this.#look();
-      return false;
+      if (this.#version === seen) await this.#look();
     };
     // The server has rotated: the token counts here, and is written as soon as it can be.
-    return this.#inTurn(land).catch(() => true);
+    return this.#inTurn(land).catch(() => {});
   }
 
   /**
@@ -155,8 +156,6 @@ export class SharedSession<Token> {
     const stored = isStale ? await store.read() : seen;
     const version = stored?.version ?? 0;
     const isNewer = () => version > this.#version;
-    // Not before it is adopted: what has not been seen is not to be overwritten.
-    if (!isNewer()) this.#there = version;
     if (!stored || !isNewer()) return;
     const token = stored.token === undefined ? undefined : await decode(stored.token);
     // Meanwhile this realm may have signed in or out, or have adopted what is newer still.
@@ -218,7 +217,6 @@ async function withinTime<Result>(use: Promise<Result>, time: number): Promise<R
 }
 
 /** What a lock or a store threw, as those who wait get it. */
-export function storeFailure(cause: unknown): TokenRefreshError {
-  if (cause instanceof TokenRefreshError) return cause;
+export function storeFailure(cause: unknown): RefreshFailedError {
   return new RefreshFailedError('the lock or the store failed', 'STORE_FAILED', cause);
 }

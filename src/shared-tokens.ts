@@ -114,12 +114,10 @@ export interface Membership<Token> {
    */
   renew(refresh: SharedRefresh): Promise<void>;
   /**
-   * Writes the token that a refresh returned. When the store fails, it is written before it is read
-   * again.
-   *
-   * @returns False when another realm has written meanwhile: that counts, and has been adopted.
+   * Writes the token that a refresh returned, unless another realm has written meanwhile: that counts,
+   * and is adopted. When the store fails, it is written before it is read again.
    */
-  land(stored: Omit<StoredSession<Token>, 'version'>): Promise<boolean>;
+  land(stored: Omit<StoredSession<Token>, 'version'>): Promise<void>;
   /**
    * Writes a sign-in or sign-out, unless there is a later one.
    *
@@ -160,7 +158,7 @@ export function sharedTokens(
   // Written as methods, they may well need their object: only what they are is looked at.
   check('locks.request', (locks as any)?.request);
   check('store.read', (store as any)?.read);
-  check('store.write', (store as any)?.write);
+  check('store.write', store.write);
   if (encode ?? decode) {
     check('encode', encode);
     check('decode', decode);

@@ -29,7 +29,8 @@ describe('browserTokens', () => {
 
 describe('Where there is no IndexedDB, as on a server, browserTokens', () => {
   it('works alone, and touches neither locks nor channels, which belong to all users there', async () => {
-    vi.stubGlobal('BroadcastChannel', () => expect.unreachable());
+    const Channel = vi.fn();
+    vi.stubGlobal('BroadcastChannel', Channel);
     vi.stubGlobal('navigator', { locks: { request: () => expect.unreachable() } });
     let refreshes = 0;
     const open = () =>
@@ -49,6 +50,7 @@ describe('Where there is no IndexedDB, as on a server, browserTokens', () => {
     await expect(one.get()).rejects.toMatchObject({ code: 'SIGNED_OUT' });
     expect((await other.get()).token).toBe('token 1');
     expect([one.coordination, other.coordination]).toEqual(['none', 'none']);
+    expect(Channel).not.toHaveBeenCalled();
   });
 
   it('lets the process end', async () => {

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { FlightGroup, type FlightContext, type Landing } from '../src/index.ts';
 import { gate, settled } from './gate.ts';
 
@@ -347,7 +347,19 @@ describe('§3.9 onLand', () => {
       { key: 'a', callers: 3, duration: expect.any(Number), status: 'fulfilled', free: true },
       { key: 'a', callers: 1, duration: expect.any(Number), status: 'rejected', free: true },
     ]);
-    expect(landings[0]!.duration).toBeGreaterThanOrEqual(0);
+  });
+
+  it('is told how long the task took, in milliseconds', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    vi.advanceTimersByTime(1_000);
+    const onLand = vi.fn();
+    const task = gate<string>();
+    const landing = new FlightGroup<string, string>({ onLand }).run('a', () => task.promise);
+    vi.advanceTimersByTime(250);
+    task.open('done');
+    await landing;
+    expect(onLand).toHaveBeenCalledWith(expect.objectContaining({ duration: 250 }));
   });
 
   it('counts the callers who get the outcome, not those who left', async () => {

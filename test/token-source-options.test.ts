@@ -17,6 +17,7 @@ describe('createTokenSource validates every option before any work', () => {
       { refresh, timeout: '5s' },
       '"timeout" must be a positive number of milliseconds, got "5s" (string)',
     ],
+    [{ refresh, timeout: '5' }, /^"timeout" must be .*, got "5" \(string\)$/],
     [
       { refresh, timeout: 0 },
       '"timeout" must be a positive number of milliseconds, got 0 (number)',

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTokenSource, type RefreshContext, type TokenSourceOptions } from '../src/index.ts';
-import { gate, type Gate } from './gate.ts';
+import { gate, settled, type Gate } from './gate.ts';
 
 interface Token {
   name: string;
@@ -36,8 +36,9 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  vi.useRealTimers();
+  vi.unstubAllGlobals();
   vi.restoreAllMocks();
+  vi.useRealTimers();
 });
 
 /** Lets promises run on a clock that stands still. */
@@ -233,6 +234,11 @@ describe('`expiresAt`', () => {
     await expect(tokens.set({ name: 'y' })).rejects.toThrow(message);
   });
 
+  it('takes for seconds what is from 1e9 to 1e11, and nothing else', () => {
+    for (const at of [1e9, 1e11 - 1]) expect(() => timed({ expiresAt: () => at })).toThrow();
+    for (const at of [0, 1e9 - 1, 1e11]) expect(() => timed({ expiresAt: () => at })).not.toThrow();
+  });
+
   it('loses no token when it throws: `get` says so until it is mended', async () => {
     const tokens = createTokenSource<Token>({
       refresh: () => ({ name: 'second' }),
@@ -255,6 +261,8 @@ describe('§4.4 Retries inside the flight', () => {
   it.each([
     ['a network error', new TypeError('fetch failed')],
     ['no status', new Error('socket hang up')],
+    ['nothing at all', undefined],
+    ['status 0, which is no answer', Object.assign(new Error('x'), { response: { status: 0 } })],
     ['status 408', answered(408)],
     ['status 429', answered(429)],
     ['status 503', answered(503)],
@@ -389,6 +397,61 @@ describe('§4.4 Retries inside the flight', () => {
     await expect(renewal).rejects.toMatchObject({ code: 'REFRESH_FAILED' });
   });
 
+  it('waits as Retry-After says where timers are numbers, as in a browser', async () => {
+    const { setTimeout } = globalThis;
+    vi.stubGlobal('setTimeout', (...args: Parameters<typeof setTimeout>) =>
+      Number(setTimeout(...args)),
+    );
+    const { refreshes, renew } = timed({ retry: { minTimeout: 0 } });
+    const renewal = renew();
+    await flush();
+    refreshes[0]!.fail(answered(429, { 'retry-after': '7' }));
+    await vi.advanceTimersByTimeAsync(7 * SECOND + 1);
+    refreshes[1]!.open({ name: 'second' });
+    expect(await renewal).toBe('second');
+  });
+
+  it('keeps no process alive while it waits to retry', async () => {
+    vi.useRealTimers();
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const retry = { minTimeout: 5 * SECOND, randomize: false };
+    const { tokens, refreshes, renew } = timed({ retry });
+    const renewal = renew();
+    await settled();
+    refreshes[0]!.fail(answered(503));
+    const waits = await vi.waitFor(() => {
+      const index = timers.mock.calls.findIndex(([, wait]) => wait === 5 * SECOND);
+      expect(index).toBeGreaterThan(-1);
+      return index;
+    });
+    expect((timers.mock.results[waits]!.value as NodeJS.Timeout).hasRef()).toBe(false);
+    void tokens.clear();
+    await expect(renewal).rejects.toMatchObject({ code: 'SIGNED_OUT' });
+  });
+
+  it('waits up to twice as long, by chance, unless `randomize` is false', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const { refreshes, renew } = timed();
+    void renew();
+    await flush();
+    refreshes[0]!.fail(answered(503));
+    await vi.advanceTimersByTimeAsync(749);
+    expect(refreshes).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(refreshes).toHaveLength(2);
+  });
+
+  it('waits for Retry-After to the end of `timeout`, and no longer', async () => {
+    const { refreshes, renew } = timed({ timeout: 7 * SECOND });
+    const outcome = expect(renew()).rejects.toMatchObject({ code: 'REFRESH_TIMEOUT' });
+    await flush();
+    refreshes[0]!.fail(answered(503, { 'retry-after': '7' }));
+    await vi.advanceTimersByTimeAsync(7 * SECOND);
+    await outcome;
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(refreshes).toHaveLength(1);
+  });
+
   it.each(['soon', '-5', ''])('retries as usual when Retry-After is %j', async (retryAfter) => {
     const { refreshes, renew } = timed();
     void renew();
@@ -412,6 +475,21 @@ describe('§4.4 Retries inside the flight', () => {
       expect(refreshes).toHaveLength(1);
     },
   );
+});
+
+describe('§4.10 onRefresh', () => {
+  it('is told how long the refresh took, in milliseconds, retries included', async () => {
+    const onRefresh = vi.fn();
+    const { refreshes, renew } = timed({ onRefresh, retry: { minTimeout: 250, randomize: false } });
+    await vi.advanceTimersByTimeAsync(SECOND);
+    const renewal = renew();
+    await vi.advanceTimersByTimeAsync(40);
+    refreshes[0]!.fail(answered(503));
+    await vi.advanceTimersByTimeAsync(250);
+    refreshes[1]!.open({ name: 'second' });
+    await renewal;
+    expect(onRefresh).toHaveBeenCalledWith(expect.objectContaining({ duration: 290 }));
+  });
 });
 
 describe('§4.6 A hung refresh ends', () => {
@@ -475,6 +553,16 @@ describe('§4.6 A hung refresh ends', () => {
     await vi.advanceTimersByTimeAsync(1);
     await outcome;
     expect(refreshes[1]!.signal.aborted).toBe(true);
+  });
+
+  it('on time when the timer is late by no more than 100 ms, as any may be', async () => {
+    const { refreshes, renew } = timed({ timeout: 50 });
+    const outcome = expect(renew()).rejects.toMatchObject({ code: 'REFRESH_TIMEOUT' });
+    await flush();
+    vi.setSystemTime(Date.now() + 100);
+    await vi.advanceTimersByTimeAsync(50);
+    await outcome;
+    expect(refreshes[0]!.signal.aborted).toBe(true);
   });
 
   it('loses no token that comes after the timeout: the server has rotated', async () => {
@@ -561,6 +649,15 @@ describe('An OAuth token response works as it is', () => {
     expect((await tokens.get()).token).toEqual({ access_token: 'b' });
     await vi.advanceTimersByTimeAsync(1000 * MINUTE);
     expect((await tokens.get()).token).toEqual({ access_token: 'b' });
+  });
+
+  it('is used until it is refused when `expires_in` is 0', async () => {
+    const refresh = vi.fn(() => ({ access_token: 'second', expires_in: 0 }));
+    const tokens = createTokenSource<{ access_token: string; expires_in: number }>({ refresh });
+    for (let count = 0; count < 3; count++) {
+      expect((await tokens.get()).token.access_token).toBe('second');
+    }
+    expect(refresh).toHaveBeenCalledTimes(1);
   });
 
   it('keeps the old refresh token when the response has none (RFC 6749 §6)', async () => {

@@ -42,6 +42,12 @@ describe('A credential', () => {
     expect(await tokens.get()).toBe(credential);
   });
 
+  it('is of its own source alone, unless that shares: there is nothing to close', () => {
+    const tokens = createTokenSource({ token: 'a', refresh: () => 'b' });
+    expect(tokens.coordination).toBe('none');
+    expect(tokens.close()).toBeUndefined();
+  });
+
   it('counts generations over all sessions', async () => {
     const { tokens, refreshes } = gated();
     const first = await tokens.get();
@@ -172,6 +178,13 @@ describe('§4.4 Transient or final', () => {
     }
   });
 
+  it('tells of a failure without a status, and names none', async () => {
+    const { tokens, refreshes } = gated();
+    const renewal = tokens.renew(await tokens.get());
+    refreshes[0]!.fail(new TypeError('fetch failed'));
+    await expect(renewal).rejects.toThrow(/^refresh failed$/);
+  });
+
   it('keeps the session after a transient failure, and the next caller tries again', async () => {
     const { tokens, refreshes } = gated();
     const first = await tokens.get();
@@ -229,12 +242,27 @@ describe('§4.4 Transient or final', () => {
 
   it('keeps the session and its token when the answer held no token', async () => {
     const token = { access_token: 'a', refresh_token: 'r' };
-    for (const wrong of [undefined, null, { error: 'bad_refresh_token' }, 'a']) {
-      const tokens = createTokenSource({ token, refresh: async () => wrong as never });
+    for (const [given, wrong] of [
+      [token, undefined],
+      [token, null],
+      [token, { error: 'bad_refresh_token' }],
+      [token, 'a'],
+      ['a', undefined],
+      ['a', null],
+    ]) {
+      const tokens = createTokenSource<unknown>({ token: given, refresh: async () => wrong });
       const credential = await tokens.get();
-      await expect(tokens.renew(credential)).rejects.toMatchObject({ code: 'REFRESH_FAILED' });
+      await expect(tokens.renew(credential)).rejects.toMatchObject({
+        code: 'REFRESH_FAILED',
+        cause: new TypeError('"refresh" must return a token'),
+      });
       expect(await tokens.get()).toBe(credential);
     }
+    const tokens = createTokenSource<string>({ token: 'a', refresh: () => undefined as never });
+    await expect(tokens.renew(await tokens.get())).rejects.toMatchObject({
+      cause: { name: 'TypeError' },
+    });
+    expect((await tokens.get()).token).toBe('a');
   });
 });
 
@@ -508,6 +536,44 @@ describe('§4.11 Secrets stay secret', () => {
     expect(error.response).toBe(response);
     expect(Object.keys(error)).toEqual(['name', 'code']);
     expect(JSON.stringify(error) + error.message).not.toContain('secret');
+  });
+});
+
+describe('An error of a source', () => {
+  it('has a name of its own, which no minifier changes', () => {
+    const errors = [TokenRefreshError, SessionExpiredError, RefreshFailedError].map(
+      (Class) => new Class('message', 'REFRESH_FAILED').name,
+    );
+    expect(errors).toEqual(['TokenRefreshError', 'SessionExpiredError', 'RefreshFailedError']);
+  });
+
+  it('is the same for each request that waits, but for its own response', () => {
+    const cause = new Error('cause');
+    for (const Class of [SessionExpiredError, RefreshFailedError]) {
+      const error = new Class('message', 'REFRESH_FAILED', cause, 'response').withResponse('own');
+      expect(error).toBeInstanceOf(Class);
+      const { message, code, response } = error;
+      expect([message, code, error.cause, response]).toEqual([
+        'message',
+        'REFRESH_FAILED',
+        cause,
+        'own',
+      ]);
+    }
+  });
+
+  it('says in words why the session is over', async () => {
+    const { tokens } = gated();
+    await tokens.clear();
+    await expect(tokens.get()).rejects.toThrow(/^signed out$/);
+  });
+});
+
+describe('A source that is not shared', () => {
+  it('says so, and can be closed all the same', () => {
+    const { tokens } = gated();
+    expect(tokens.coordination).toBe('none');
+    expect(() => tokens.close()).not.toThrow();
   });
 });
 

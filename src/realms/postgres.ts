@@ -186,9 +186,9 @@ class Notifications {
     this.#close ??= this.#open();
     return () => {
       listeners.delete(own);
-      if (!listeners.size && this.#listeners.get(name) === listeners) this.#listeners.delete(name);
+      if (!listeners.size) this.#listeners.delete(name);
       if (this.#listeners.size) return;
-      this.#close?.();
+      this.#close!();
       this.#close = undefined;
     };
   }
@@ -209,6 +209,8 @@ class Notifications {
     const again = () => {
       close = () => {};
       if (isClosed) return;
+      // A connection that breaks tells so more than once.
+      clearTimeout(timer);
       timer = setTimeout(open, RECONNECT);
       timer.unref?.();
     };

@@ -150,7 +150,7 @@ class Channels {
     listeners.add(own);
     return () => {
       listeners.delete(own);
-      if (listeners.size || this.#listeners.get(channel) !== listeners) return;
+      if (listeners.size) return;
       this.#listeners.delete(channel);
       if (this.#listeners.size) return this.#send('unsubscribe', channel);
       const connection = this.#connection;

@@ -403,6 +403,27 @@ describe("§5.4 An answer as a stream: `responseType: 'stream'`", () => {
     await close();
   });
 
+  it('of a refusal that breaks off while the refresh runs, goes unheard', async () => {
+    const refused = Readable.from([]);
+    const answers = [
+      { status: 401, data: refused },
+      { status: 200, data: 'fine' },
+    ];
+    const own = createTokenSource({
+      token: 'first',
+      async refresh() {
+        refused.destroy(new Error('broken off'));
+        await settled();
+        return 'second';
+      },
+    });
+    const adapter = async (config: unknown) => ({ config, ...answers.shift() }) as never;
+    const api = withTokenRefresh(axios.create({ baseURL: server.origin, adapter }), own);
+    // An error of a stream that nobody listens to would fail the run.
+    expect((await api.get('/', { responseType: 'stream' })).data).toBe('fine');
+    expect(refused.errored).toMatchObject({ message: 'broken off' });
+  });
+
   it('in the error of a refresh that failed, is whole', async () => {
     server.scriptRefreshes(400);
     const error = await failureOf(wrap().get('/api/me', { responseType: 'stream' }));

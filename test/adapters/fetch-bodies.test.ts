@@ -9,7 +9,7 @@ import {
   type AuthorizationServer,
   type ServerSession,
 } from '../authorization-server.ts';
-import { gate } from '../gate.ts';
+import { gate, settled } from '../gate.ts';
 import { listen } from '../loopback.ts';
 
 let server: AuthorizationServer;
@@ -230,6 +230,26 @@ describe('§5.4 The unused 401 is released', () => {
     expect(await (await client(origin.url)).text()).toBe('fine');
     await closed.promise;
     await origin.close();
+  });
+
+  it('and one that breaks off while the refresh runs goes unheard', async () => {
+    const broken = new ReadableStream({
+      start: (stream: any) => stream.error(new Error('broken off')),
+    });
+    const answers = [new Response(broken, { status: 401 }), new Response('fine')];
+    const tokens = createTokenSource({
+      token: 'first',
+      refresh: () => settled().then(() => 'next'),
+    });
+    const client = withTokenRefresh(
+      async (..._: Parameters<typeof fetch>) => answers.shift()!,
+      tokens,
+      {
+        allowedOrigins: ['https://api.example'],
+      },
+    );
+    // A rejection that nobody handles would fail the run.
+    expect(await (await client('https://api.example/me')).text()).toBe('fine');
   });
 
   it('but not read without end, while a refresh takes its time', async () => {

@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTokenSource, type SharedTokens, type TokenSource } from '../../src/index.ts';
 import { postgresTable, postgresTokens, type PostgresClient } from '../../src/realms/postgres.ts';
 import { redisTokens, type RedisClient } from '../../src/realms/redis.ts';
 import { runChild } from '../child.ts';
+import { gate } from '../gate.ts';
 import {
   CLIENTS,
   isRedis,
@@ -84,6 +85,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   for (const source of sources) source.close();
   for (const client of opened) await client.close();
 });
@@ -295,6 +297,66 @@ function describeAdapter(name: ClientName): void {
       await eventually(async () => (await codeOf(again)) === 'SIGNED_OUT');
     });
 
+    it('a connection that listens keeps no process alive', async () => {
+      // That of postgres.js is its own, and lives until its `end`.
+      if (name === 'postgres.js') return;
+      const client = await connect(name);
+      const source = open(client, `idle ${name}`);
+      await source.set('first');
+      const sockets = () =>
+        process.getActiveResourcesInfo().filter((resource) => resource === 'TCPSocketWrap').length;
+      const before = sockets();
+      await source.get();
+      await eventually(async () => (await engine.listening()) === 1);
+      await eventually(() => sockets() === before);
+    });
+
+    it('a token lives from when it was written, wherever it is read', async () => {
+      const [client, other] = [await connect(name), await connect(name)];
+      const token: any = { access_token: 'first', expires_in: 10 };
+      await open(client, `aging ${name}`).set(token);
+      await sleep(300);
+      const next: any = { access_token: 'next' };
+      const source = open(other, `aging ${name}`, {}, async () => next);
+      expect((await source.get()).token).toEqual(token);
+      const { now } = Date;
+      vi.spyOn(Date, 'now').mockImplementation(() => now() + 9_800);
+      expect((await source.get()).token).toMatchObject(next);
+    });
+
+    it('a lease is let go although the write of its holder came too late', async () => {
+      const [client, other] = [await connect(name), await connect(name)];
+      const [answer, sent] = [gate<string>(), gate()];
+      const late = open(client, `late ${name}`, {}, () => {
+        sent.open();
+        return answer.promise;
+      });
+      await late.set('first');
+      const waiting = late.renew(await late.get());
+      await sent.promise;
+      const one = open(other, `late ${name}`);
+      await one.set('second');
+      answer.open('of the session before');
+      await expect(waiting).rejects.toMatchObject({ code: 'SESSION_REPLACED' });
+      const began = performance.now();
+      expect((await one.renew(await one.get())).token).toBe('next');
+      expect(performance.now() - began).toBeLessThan(5_000);
+    });
+
+    it('a session that is opened while another one listens is read once', async () => {
+      const kinds: CommandKind[] = [];
+      const client = watched((await connect(name)) as object, (kind) => kinds.push(kind));
+      await open(client, `after ${name}`).set('first');
+      await open(client, `before ${name}`).get();
+      await eventually(async () => (await engine.listening()) === 1);
+      await sleep(50);
+      const source = open(client, `after ${name}`);
+      kinds.length = 0;
+      await source.get();
+      await sleep(50);
+      expect(kinds).toEqual(['read']);
+    });
+
     it('a connection that listens and breaks is opened again, and what was missed is found', async () => {
       const [client, other] = [await connect(name), await connect(name)];
       await eventually(async () => (await engine.listening()) === 0);
@@ -428,11 +490,49 @@ describeWith('redis-server')('The adapter of Redis', () => {
     client.destroy();
   });
 
+  it.each(CLIENTS.redis)('what a connection of %s tells too much of harms nobody', async (name) => {
+    const client: any = await connect(name);
+    const duplicate = client.duplicate.bind(client);
+    let connection: any;
+    client.duplicate = () => (connection = duplicate());
+    const source = open(client, 'harmless');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => (await engine.listening()) === 1);
+    expect(await admin.call('PUBSUB', 'CHANNELS')).toEqual(['oneflight:{harmless}']);
+    // Without a listener it would be thrown.
+    connection.emit('error', new Error('the connection broke'));
+    // A message that was under way when the last listener left.
+    connection.emit('message', 'oneflight:{gone}', '');
+  });
+
+  it('a client that throws when it is closed twice, as node-redis 4 and 5 do, keeps no source', async () => {
+    const client: any = await connect('node-redis');
+    const duplicate = client.duplicate.bind(client);
+    let end = () => {};
+    client.duplicate = () => {
+      const connection = duplicate();
+      end = connection.destroy.bind(connection);
+      connection.destroy = () => {
+        throw new Error('The client is closed');
+      };
+      return connection;
+    };
+    const source = open(client, 'closed before');
+    await source.set('first');
+    await source.get();
+    source.close();
+    // A rejection that nobody handles would fail the run.
+    await sleep(0);
+    end();
+  });
+
   it.each([
     [undefined, {}, '"client" must be a client of Redis, got "undefined" (string)'],
     ['redis://', {}, '"client" must be a client of Redis, got "string" (string)'],
     [0, { ttl: -1 }, '"ttl" must be a number of milliseconds, got -1 (number)'],
     [0, { ttl: Infinity }, '"ttl" must be a number of milliseconds, got Infinity (number)'],
+    [0, { ttl: 2 ** 53 }, '"ttl" must be a number of milliseconds, got 9007199254740992 (number)'],
     [0, { ttl: '5s' }, '"ttl" must be a number of milliseconds, got "5s" (string)'],
     [0, { lease: 99 }, '"lease" must be a number of milliseconds, 100 or more, got 99 (number)'],
     [0, { name: '' }, '"name" must be a string that is not empty, got "" (string)'],
@@ -473,6 +573,143 @@ describeWith('postgresql')('The adapter of PostgreSQL', () => {
   });
 
   for (const name of CLIENTS.postgres) describeAdapter(name);
+
+  /** A pool whose next connections are what `change` makes of them. */
+  const changed = async (change: (connection: any) => unknown) => {
+    const pool = (await connect('pg')) as unknown as pg.Pool;
+    let connections = 0;
+    const client = new Proxy(pool, {
+      get(target, property) {
+        const own = Reflect.get(target, property);
+        if (property !== 'connect') return typeof own === 'function' ? own.bind(target) : own;
+        return async () => {
+          connections++;
+          const connection = await pool.connect();
+          return (await change(connection)) ?? connection;
+        };
+      },
+    });
+    return { pool, client, connections: () => connections };
+  };
+  const noneListens = () => eventually(async () => (await engine.listening()) === 0);
+
+  it('a lease that another process is about to insert is not had, and waited for', async () => {
+    const client = (await connect('pg')) as unknown as pg.Pool;
+    const other = await client.connect();
+    await other.query('BEGIN');
+    const lease = `clock_timestamp() + interval '300 ms'`;
+    const insert = `INSERT INTO oneflight_tokens (name, fence, leased_until) VALUES ('new', 1, ${lease})`;
+    await other.query(insert);
+    const insertedAt = performance.now();
+    const source = open(client, 'new');
+    const answered = source.get();
+    await eventually(async () => {
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`;
+      return (await admin.query(waiting)).rows.length === 1;
+    });
+    await other.query('COMMIT');
+    other.release();
+    expect((await answered).token).toBe('next');
+    expect(performance.now() - insertedAt).toBeGreaterThan(295);
+  });
+
+  it('a connection that breaks before it listens is opened again, once', async () => {
+    await noneListens();
+    let isBroken = false;
+    const { pool, client, connections } = await changed((connection) => {
+      if (isBroken) return;
+      isBroken = true;
+      const query = connection.query.bind(connection);
+      connection.query = (text: string) => {
+        const answer = query(text);
+        // As when the server has crashed.
+        connection.connection.stream.destroy();
+        return answer;
+      };
+    });
+    const source = open(client, 'broken early');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => connections() > 1 && (await engine.listening()) === 1);
+    await sleep(100);
+    expect(connections()).toBe(2);
+    source.close();
+    await noneListens();
+    await eventually(() => pool.totalCount === pool.idleCount);
+  });
+
+  it('a connection that may not listen is let go, and opened again', async () => {
+    await noneListens();
+    let isRefused = false;
+    const { pool, client, connections } = await changed((connection) => {
+      if (isRefused) return;
+      isRefused = true;
+      const query = connection.query.bind(connection);
+      connection.query = () => query('LISTEN');
+    });
+    const source = open(client, 'refused');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => connections() > 1 && (await engine.listening()) === 1);
+    source.close();
+    await noneListens();
+    await eventually(() => pool.totalCount === pool.idleCount);
+  });
+
+  it('a connection that ends without an error, and tells so late and again, is opened again once', async () => {
+    await noneListens();
+    const seen: any[] = [];
+    const { client, connections } = await changed((connection) => {
+      seen.push(connection);
+      // As with clients that are not of `pg`.
+      connection.unref = undefined;
+    });
+    const source = open(client, 'ended');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => (await engine.listening()) === 1);
+    // A change of a name that nobody has here.
+    seen[0].emit('notification', { payload: 'gone' });
+    seen[0].emit('end');
+    await eventually(() => connections() === 2);
+    await eventually(async () => (await engine.listening()) === 1);
+    seen[0].emit('end');
+    await sleep(1_100);
+    expect(connections()).toBe(2);
+    source.close();
+    await noneListens();
+  });
+
+  it('a source that is closed opens no connection again that broke', async () => {
+    await noneListens();
+    const { client, connections } = await changed(() => {});
+    const source = open(client, 'closed broken');
+    await source.set('first');
+    await source.get();
+    await eventually(async () => (await engine.listening()) === 1);
+    await engine.cut();
+    await noneListens();
+    source.close();
+    // It would be opened again after a second.
+    await sleep(1_100);
+    expect(connections()).toBe(1);
+  });
+
+  it('a source that is closed opens no connection again that it could not have', async () => {
+    const failed = gate();
+    const { client, connections } = await changed((connection) => {
+      connection.release();
+      return failed.promise;
+    });
+    const source = open(client, 'closed early');
+    await source.set('first');
+    await source.get();
+    source.close();
+    failed.fail(new Error('too many clients'));
+    // It would be opened again after a second.
+    await sleep(1_100);
+    expect(connections()).toBe(1);
+  });
 
   const pool = { query: async () => ({ rows: [] }), connect: async () => ({}) };
 

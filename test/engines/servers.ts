@@ -1,32 +1,18 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { chown } from 'node:fs/promises';
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe } from 'vitest';
+import { absentParts, BINARIES, POSTGRES_BIN } from './parts.ts';
 
 const run = promisify(execFile);
 
-/** Debian's, whatever its major version. */
-const POSTGRES_BIN = existsSync('/usr/lib/postgresql')
-  ? join('/usr/lib/postgresql', readdirSync('/usr/lib/postgresql').sort().at(-1)!, 'bin')
-  : '';
-
-/** What the suites need, by the name of its package. */
-const BINARIES = {
-  'redis-server': '/usr/bin/redis-server',
-  postgresql: join(POSTGRES_BIN, 'initdb'),
-  pgbouncer: '/usr/sbin/pgbouncer',
-};
-
 /** A `describe` that is left out, and says so, where a server is absent. Under CI that is a failure. */
 export function describeWith(...names: (keyof typeof BINARIES)[]) {
-  const absent = names.filter((name) => !existsSync(BINARIES[name]));
-  const install = `apt-get install -y --no-install-recommends ${absent.join(' ')}`;
-  if (absent.length) console.warn(`SKIPPED: no ${absent.join(', no ')} here. ${install}`);
-  return absent.length && !process.env['CI'] ? describe.skip : describe;
+  return absentParts(...names).length ? describe.skip : describe;
 }
 
 /** A server that a suite started, on a free port of loopback. */

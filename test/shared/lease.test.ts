@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LeaseLocks, type Lease } from '../../src/realms/lease.ts';
 import type { LockGrant } from '../../src/index.ts';
@@ -102,6 +103,10 @@ describe('A lock by lease', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('may end after 100 ms', () => {
+    expect(() => new LeaseLocks(lease, 100)).not.toThrow();
+  });
+
   it.each([99, Number.NaN, 'soon'])('takes no duration such as %s', (duration) => {
     expect(() => new LeaseLocks(lease, duration as number)).toThrow(
       /^"lease" must be a number of milliseconds, 100 or more, got /,
@@ -174,6 +179,16 @@ describe('A holder knows that its lease may have ended', () => {
     await release();
   });
 
+  it('where timers are numbers, too', async () => {
+    const { setInterval } = globalThis;
+    vi.spyOn(globalThis, 'setInterval').mockImplementation(((...args: [() => void, number]) =>
+      Number(setInterval(...args))) as never);
+    const { grant, release } = await hold();
+    await vi.advanceTimersByTimeAsync(DURATION * 2);
+    grant.assertHeld();
+    await release();
+  });
+
   it('as soon as the engine says so', async () => {
     lease.renew.mockResolvedValue(false);
     const { grant, release } = await hold();
@@ -218,6 +233,34 @@ describe('A waiter for a lease', () => {
     expect(lease.takes).toBeLessThanOrEqual(6 + 12);
     abort();
     await expect(waiting).rejects.toThrow('enough');
+  });
+
+  it('looks up to half of that later, by chance: not all waiters at once', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    lease.answers = [{ fence: 0, left: 1e6 }];
+    const { abort, signal: own } = abortable();
+    const waiting = locks.request('name', { signal: own }, async () => {});
+    waiting.catch(() => {});
+    // At 0, 62.5, 156.
+    await vi.advanceTimersByTimeAsync(61);
+    expect(lease.takes).toBe(1);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(lease.takes).toBe(2);
+    await vi.advanceTimersByTimeAsync(90);
+    expect(lease.takes).toBe(2);
+    await vi.advanceTimersByTimeAsync(5);
+    expect(lease.takes).toBe(3);
+    abort();
+    await expect(waiting).rejects.toThrow('enough');
+  });
+
+  it('leaves no listener with a signal that outlives it', async () => {
+    lease.answers = [{ fence: 0, left: 20 }, { fence: 2 }];
+    const { signal: own } = abortable();
+    const holding = hold(own);
+    await vi.advanceTimersByTimeAsync(21);
+    await (await holding).release();
+    expect(getEventListeners(own, 'abort')).toHaveLength(0);
   });
 
   it('leaves at once when its signal aborts, and leaves nothing behind', async () => {

@@ -91,6 +91,7 @@ function heldLocks() {
 
 afterEach(() => {
   vi.useRealTimers();
+  vi.restoreAllMocks();
   for (const source of sources.splice(0)) source.close();
 });
 
@@ -109,6 +110,66 @@ describe('A realm that waits for the lock', () => {
     expect(requests[0]!.signal.aborted).toBe(true);
   });
 
+  it('reads once when a message comes, and goes on', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    const waiting = renew(one);
+    await arrival(requests, 1);
+    const reads = vi.fn();
+    place.beforeRead = reads;
+    const { session, version } = place.stored!;
+    place.stored = { version: version + 1, session, token: 'theirs', writtenAt: 0 };
+    for (const listener of place.listeners) listener();
+    expect((await waiting).token).toBe('theirs');
+    await settled();
+    expect(reads).toHaveBeenCalledTimes(1);
+  });
+
+  it('waits on when the token of another realm has expired already', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const expiresAt = (token: string) => (token === 'expired' ? Date.now() - 1_000 : undefined);
+    const one = open(
+      place,
+      'a',
+      { expiresAt, refresh: ({ token }) => `${token}, refreshed` },
+      locks,
+    );
+    await one.set('first');
+    const waiting = renew(one);
+    await arrival(requests, 1);
+    const { session, version } = place.stored!;
+    // It was good for a while when it was written.
+    place.stored = {
+      version: version + 1,
+      session,
+      token: 'expired',
+      writtenAt: performance.now() - 60_000,
+    };
+    for (const listener of place.listeners) listener();
+    await settled();
+    expect(requests[0]!.signal.aborted).toBe(false);
+    await requests[0]!.grant();
+    expect((await waiting).token).toBe('expired, refreshed');
+  });
+
+  it('asks for the lock of its session', async () => {
+    const place = new Place();
+    const names: string[] = [];
+    const locks: TokenLocks = {
+      request: (name, options, callback) => {
+        names.push(name);
+        return place.request(name, options, callback);
+      },
+    };
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    await renew(one);
+    expect(names).toEqual(['oneflight:session']);
+  });
+
   it('finds the token of another realm though no message came', async () => {
     const place = new Place();
     const { locks, requests } = heldLocks();
@@ -121,6 +182,34 @@ describe('A realm that waits for the lock', () => {
     await arrival(requests, 1);
     await renew(one);
     expect((await waiting).token).toBe('a1');
+  });
+
+  it.each([
+    ['at the earliest', 0, 1],
+    ['by chance up to half of that later', 0.5, 1.25],
+  ])('looks at the store less and less often, every second at last: %s', async (_, chance, by) => {
+    vi.useFakeTimers({ now: 0 });
+    vi.spyOn(Math, 'random').mockReturnValue(chance);
+    const place = new Place();
+    const { locks } = heldLocks();
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    await one.get();
+    await vi.advanceTimersByTimeAsync(0);
+    const waiting = errorOf(renew(one));
+    await vi.advanceTimersByTimeAsync(0);
+    const looks = [Date.now()];
+    place.beforeRead = () => looks.push(Date.now());
+    await vi.advanceTimersByTimeAsync(10_000);
+    const waits = looks.slice(1).map((at, index) => at - looks[index]!);
+    const expected = [40, 60, 90, 135, 202.5, 303.75, 455.6, 683.4, 1_000, 1_000, 1_000];
+    for (const [index, wait] of expected.entries()) {
+      expect(Math.abs(waits[index]! - wait * by)).toBeLessThan(2);
+    }
+    await one.clear();
+    expect(await waiting).toMatchObject({ code: 'SIGNED_OUT' });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('does not refresh when the lock comes after its time', async () => {
@@ -174,6 +263,7 @@ describe('A realm that waits for the lock', () => {
     expect(await errorOf(renew(one))).toMatchObject({
       name: 'RefreshFailedError',
       code: 'STORE_FAILED',
+      message: 'the lock or the store failed',
       cause,
     });
   });
@@ -197,6 +287,124 @@ describe('A realm that has the lock', () => {
     await requests[1]!.grant({ assertHeld: () => {} });
     expect((await waiting).token).toBe('next');
     expect(refresh).toHaveBeenCalledTimes(1);
+  });
+
+  it('sends at once when the lock does not end by itself', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    const waiting = renew(one);
+    await arrival(requests, 1);
+    await requests[0]!.grant({});
+    expect((await waiting).token).toBe('a1');
+  });
+
+  it('is not disturbed by a signal: that is for those who wait', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const sent = gate();
+    const refresh = () => {
+      sent.open();
+      return gate<string>().promise;
+    };
+    const one = open(place, 'a', { refresh }, locks);
+    await one.set('first');
+    const waiting = errorOf(renew(one));
+    await arrival(requests, 1);
+    void requests[0]!.grant();
+    await sent.promise;
+    await one.clear();
+    expect(await waiting).toMatchObject({ code: 'SIGNED_OUT' });
+    expect(requests[0]!.signal.aborted).toBe(false);
+  });
+
+  it('writes nothing of a session that has ended while it refreshed', async () => {
+    const place = new Place();
+    const sent = gate();
+    const answer = gate<string>();
+    const refresh = () => {
+      sent.open();
+      return answer.promise;
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    const waiting = errorOf(renew(one));
+    await sent.promise;
+    await one.clear();
+    answer.open('late');
+    await waiting;
+    await settled();
+    expect(place.stored).toMatchObject({ over: 'SIGNED_OUT' });
+  });
+
+  it('tells of a refresh that failed with nothing at all as of any other', async () => {
+    const one = open(new Place(), 'a', { refresh: () => Promise.reject(undefined) });
+    await one.set('first');
+    expect(await errorOf(renew(one))).toMatchObject({ code: 'REFRESH_FAILED' });
+  });
+
+  it('loses no token when `expiresAt` throws', async () => {
+    let isBroken = false;
+    const expiresAt = () => {
+      if (isBroken) throw new RangeError('no JWT');
+      return undefined;
+    };
+    const refresh = () => {
+      isBroken = true;
+      return 'next';
+    };
+    const one = open(new Place(), 'a', { expiresAt, refresh });
+    await one.set('first');
+    expect((await renew(one)).token).toBe('next');
+  });
+
+  it('reads nothing after its token is written', async () => {
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a', {}, locks);
+    await one.set('first');
+    one.close();
+    const waiting = renew(one);
+    await arrival(requests, 1);
+    const reads = vi.fn();
+    place.beforeRead = reads;
+    await requests[0]!.grant();
+    expect((await waiting).token).toBe('a1');
+    // Before it sent.
+    expect(reads).toHaveBeenCalledTimes(1);
+  });
+
+  it('adopts what another realm has written first, instead of its own token', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    await one.get();
+    const { session, version } = place.stored!;
+    place.beforeWrite = once(() => {
+      place.stored = { version: version + 5, session, token: 'theirs', writtenAt: 0 };
+    });
+    expect((await renew(one)).token).toBe('theirs');
+    expect(await tokenOf(one)).toBe('theirs');
+    expect(place.stored!.token).toBe('theirs');
+  });
+
+  it('keeps its own token when what another realm has written first is lost at once', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    await one.get();
+    const { session, version } = place.stored!;
+    let reads = 0;
+    place.beforeWrite = once(() => {
+      place.stored = { version: version + 5, session, token: 'theirs', writtenAt: 0 };
+      // It is seen when the write is refused, and gone when it is to be adopted.
+      place.beforeRead = () => {
+        if (++reads === 2) place.stored = undefined;
+      };
+    });
+    expect((await renew(one)).token).toBe('a1');
+    expect(await tokenOf(one)).toBe('a1');
   });
 
   it('checks the lock before every attempt, last thing before it sends', async () => {
@@ -253,6 +461,26 @@ describe('A realm that has the lock', () => {
     expect(place.stored!.token).toBe('a1');
   });
 
+  it('tries to write its token for as long as `timeout`, less and less often, then lets it go', async () => {
+    vi.useFakeTimers({ now: 0 });
+    const place = new Place();
+    const { locks, requests } = heldLocks();
+    const one = open(place, 'a', { timeout: 3_000 }, locks);
+    await one.set('first');
+    const waiting = renew(one);
+    await vi.advanceTimersByTimeAsync(0);
+    const tries: number[] = [];
+    place.beforeWrite = () => {
+      tries.push(Date.now());
+      throw new Error('down');
+    };
+    const done = requests[0]!.grant().then(() => Date.now());
+    expect((await waiting).token).toBe('a1');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(tries).toEqual([0, 0, 25, 100, 325, 1_000, 2_000, 3_000]);
+    expect(await done).toBe(3_000);
+  });
+
   it('lets it go though the store stays down, after `timeout`', async () => {
     const place = new Place();
     const one = open(place, 'a', { timeout: 60 });
@@ -283,6 +511,86 @@ describe('A realm that has the lock', () => {
     await one.set('first');
     expect((await renew(one)).token).toBe('theirs');
     expect(heard).not.toHaveBeenCalled();
+    expect(place.stored).toMatchObject({ token: 'theirs' });
+    expect(place.stored!.over).toBe(undefined);
+  });
+
+  it('ends no session whose next token comes at the last moment', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    let looks = 0;
+    const refresh = () => {
+      place.beforeRead = () => {
+        // While the last look reads, a message comes: of what the look after that finds.
+        if (++looks === 5) for (const listener of place.listeners) listener();
+        if (looks !== 6) return;
+        place.stored = { ...place.stored!, version: place.stored!.version + 1, token: 'theirs' };
+      };
+      throw Object.assign(new Error('refused'), { status: 400 });
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    const waiting = renew(one);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect((await waiting).token).toBe('theirs');
+    expect(place.stored!.over).toBe(undefined);
+  });
+
+  it('looks for the token of a faster realm for a second, when its own refresh is refused', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    const looks: number[] = [];
+    let refusedAt = 0;
+    const refresh = () => {
+      refusedAt = Date.now();
+      place.beforeRead = () => looks.push(Date.now() - refusedAt);
+      throw Object.assign(new Error('refused'), { status: 400 });
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    const outcome = errorOf(renew(one));
+    await vi.advanceTimersByTimeAsync(999);
+    expect(place.stored!.over).toBe(undefined);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await outcome).toMatchObject({ code: 'SESSION_EXPIRED' });
+    expect(new Set(looks)).toEqual(new Set([0, 50, 200, 500, 1_000]));
+    expect(place.stored).toMatchObject({ over: 'SESSION_EXPIRED' });
+  });
+
+  it('adopts what comes while it is about to end the session, when its refresh is refused', async () => {
+    const place = new Place();
+    const refusal = Object.assign(new Error('refused'), { status: 400 });
+    let looks = 0;
+    const refresh = () => {
+      looks = 0;
+      throw refusal;
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    const read = place.read.bind(place);
+    place.read = async () => {
+      const seen = await read();
+      // In the last of five looks, too late to be seen by it.
+      if (++looks === 5) {
+        place.stored = { ...place.stored!, version: place.stored!.version + 1, token: 'theirs' };
+        for (const tell of place.listeners) tell();
+      }
+      return seen;
+    };
+    expect((await renew(one)).token).toBe('theirs');
+    expect(place.stored).toMatchObject({ token: 'theirs' });
+  });
+
+  it('tells why the session is over, though the store cannot be told', async () => {
+    const place = new Place();
+    const refusal = Object.assign(new Error('refused'), { status: 400 });
+    const refresh = () => {
+      place.beforeRead = () => Promise.reject(new Error('down'));
+      throw refusal;
+    };
+    const one = open(place, 'a', { refresh });
+    await one.set('first');
+    expect(await errorOf(renew(one))).toMatchObject({ code: 'SESSION_EXPIRED', cause: refusal });
   });
 
   it('overwrites no newer token with its own', async () => {
@@ -472,6 +780,23 @@ describe('The store', () => {
     silence = undefined;
     expect((await one.renew(credential)).token).toBe('a1');
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('that does not answer is a failure after a third of `timeout`, if that is sooner', async () => {
+    vi.useFakeTimers();
+    const place = new Place();
+    const one = open(place, 'a', { timeout: 3_000 });
+    await one.set('first');
+    const credential = await one.get();
+    await vi.advanceTimersByTimeAsync(0);
+    place.beforeRead = () => gate().promise;
+    const outcome = errorOf(one.renew(credential));
+    const heard = vi.fn();
+    void outcome.then(heard);
+    await vi.advanceTimersByTimeAsync(999);
+    expect(heard).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect((await outcome).cause.message).toBe('no answer within 1000 ms');
   });
 
   it('is looked at on use every 5 seconds where it tells of no changes, every minute where it does', async () => {

@@ -1,0 +1,3 @@
+import { mutation } from './stryker.mjs';
+
+export default mutation('core', ['src/*.ts', 'src/realms/lease.ts', '!src/{body,connection}.ts']);
