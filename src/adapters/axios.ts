@@ -163,7 +163,6 @@ function readForm(data: any): { data: unknown; headers: unknown } | undefined {
     return data?.getBuffer && { data: data.getBuffer(), headers: data.getHeaders() };
   } catch {
     // It has streams in it.
-    return undefined;
   }
 }
 

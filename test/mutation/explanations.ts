@@ -1,6 +1,6 @@
-/** Why a mutant survives that no test could tell from the source, or none needs to. */
+/** Why a mutant survives: no test can tell it from the source, or none needs to. */
 export interface Explanation {
-  /** The line in which the change begins, and what it changes, as the report prints them. */
+  /** The line in which the change begins, and what is changed to what, as the report prints them. */
   readonly line: string;
   readonly from: string;
   readonly to: string;
@@ -8,4 +8,43 @@ export interface Explanation {
 }
 
 /** By file. */
-export const explanations: Record<string, readonly Explanation[]> = {};
+export const explanations: Record<string, readonly Explanation[]> = {
+  'src/flight-group.ts': [
+    {
+      line: 'if (this.#onLand) {',
+      from: 'this.#onLand',
+      to: 'true',
+      why: '`tell` ignores that there is no hook; asked here, it costs a flight without one no time.',
+    },
+  ],
+  'src/realms/lease.ts': [
+    {
+      line: 'const NEVER: Instants = { wall: -Infinity, monotonic: -Infinity };',
+      from: '-Infinity',
+      to: '+Infinity',
+      why: 'A lease is lost when either clock says so, and the other one still does.',
+    },
+  ],
+  'src/session.ts': [
+    {
+      line: 'let begun: number[] = [];',
+      from: '[]',
+      to: '["Stryker was here"]',
+      why: 'What is no number lies in no window, and drops out as refreshes begin.',
+    },
+  ],
+  'src/shared-session.ts': [
+    {
+      line: "const YIELDING = { since: 0, replaces: [''] };",
+      from: "''",
+      to: '"Stryker was here!"',
+      why: 'Any name that no session has: one that it replaces is not looked for.',
+    },
+    {
+      line: "unsaved.replaces[0] ??= '';",
+      from: "''",
+      to: '"Stryker was here!"',
+      why: 'Any name that no session has.',
+    },
+  ],
+};
