@@ -163,6 +163,7 @@ function readForm(data: any): { data: unknown; headers: unknown } | undefined {
     return data?.getBuffer && { data: data.getBuffer(), headers: data.getHeaders() };
   } catch {
     // It has streams in it.
+    return undefined;
   }
 }
 
