@@ -11,6 +11,12 @@ export interface Explanation {
 export const explanations: Record<string, readonly Explanation[]> = {
   'src/adapters/axios.ts': [
     {
+      line: "const response = await (typeof given === 'function'",
+      from: "'function'",
+      to: '""',
+      why: 'A function may be called as what has a name is, too: that costs a fifth of the CPU time.',
+    },
+    {
       line: 'return data?.getBuffer && { data: data.getBuffer(), headers: data.getHeaders() };',
       from: 'data?.getBuffer',
       to: 'data.getBuffer',
@@ -29,6 +35,12 @@ export const explanations: Record<string, readonly Explanation[]> = {
       from: '() => false',
       to: '() => undefined',
       why: 'Nothing is as false.',
+    },
+    {
+      line: '} catch {',
+      from: '{ return undefined; }',
+      to: '{}',
+      why: 'A function that ends returns `undefined` too; the linter wants to read it.',
     },
   ],
   'src/flight-group.ts': [
