@@ -158,7 +158,7 @@ export function sharedTokens(
   // Written as methods, they may well need their object: only what they are is looked at.
   check('locks.request', (locks as any)?.request);
   check('store.read', (store as any)?.read);
-  check('store.write', store.write);
+  check('store.write', (store as any).write);
   if (encode ?? decode) {
     check('encode', encode);
     check('decode', decode);

@@ -1,11 +1,11 @@
 import { expect, it, vi } from 'vitest';
-import { createTokenSource, type Exchange } from '../src/index.ts';
+import { createTokenSource, type Exchange, type TokenSource } from '../src/index.ts';
 import { gate } from './gate.ts';
 
 /** A client of one's own, as an adapter is written: it answers with the token that it was sent with. */
-function client(tokens: ReturnType<typeof createTokenSource<string>>) {
+function client<Token>(tokens: TokenSource<Token>, options = {}) {
   const exchange = tokens.connect<Headers, { status: number; sent: string | null }>(
-    {},
+    options,
     'https://api.example.com/v1',
   );
   const request: Exchange<Headers, { status: number; sent: string | null }> = {
@@ -34,6 +34,63 @@ it('carries any client: an adapter says how it sends, the source decides', async
   for (const url of ['https://example.com', undefined, 'not a URL', '/relative']) {
     expect((await send({ url })).sent).toBe('untouched');
   }
+});
+
+it('tells `skip` of a request in one form: absolute, in upper case, GET by default', async () => {
+  const skip = vi.fn(() => true);
+  const tokens = createTokenSource({ token: 'first', refresh: () => 'second' });
+  const send = client(tokens, { skip });
+  expect((await send({ url: 'https://API.example.com', method: 'post' })).sent).toBe('untouched');
+  expect((await send()).sent).toBe('untouched');
+  expect(skip.mock.calls).toEqual([
+    [{ url: 'https://api.example.com/', method: 'POST' }],
+    [{ url: 'https://api.example.com/me', method: 'GET' }],
+  ]);
+});
+
+it('takes any visible ASCII for a token, and nothing else', async () => {
+  for (const token of ['!', '~', 'a!~9', { access_token: 'a' }, { accessToken: 'a' }]) {
+    const send = client(createTokenSource<unknown>({ token, refresh: () => token }));
+    const { access_token, accessToken } = Object(token);
+    expect((await send()).sent).toBe(`Bearer ${access_token ?? accessToken ?? token}`);
+  }
+  for (const token of ['', ' a', 'a ', 'a b', 'a\n', '\u007f', 'é', 5, { access_token: 5 }]) {
+    const send = client(createTokenSource<unknown>({ token, refresh: () => token }));
+    await expect(send()).rejects.toThrow(
+      new TypeError('a token must be visible ASCII; else give "authorize"'),
+    );
+  }
+});
+
+it('takes for foreign what was redirected to another origin, and nothing else', async () => {
+  for (const [end, statuses] of [
+    ['https://other.example.com/', 1],
+    ['https://api.example.com/elsewhere', 2],
+    ['/elsewhere', 2],
+    [undefined, 2],
+  ] as const) {
+    const sent = vi.fn(async () => ({ status: 401, sent: null }));
+    const send = client(createTokenSource({ token: 'first', refresh: () => 'second' }));
+    await send({ send: sent, redirectedTo: () => end });
+    expect(sent).toHaveBeenCalledTimes(statuses);
+  }
+});
+
+it('lets go of the refused response when its caller leaves', async () => {
+  const release = vi.fn();
+  const caller = new AbortController();
+  const send = client(
+    createTokenSource<string>({ token: 'first', refresh: () => new Promise(() => {}) }),
+  );
+  const waiting = send({
+    signal: caller.signal,
+    setAside: (response) => {
+      queueMicrotask(() => caller.abort('left'));
+      return { response, release };
+    },
+  });
+  await expect(waiting).rejects.toBe('left');
+  expect(release).toHaveBeenCalledTimes(1);
 });
 
 it('knows the signal of the running refresh, and no other', async () => {

@@ -235,7 +235,8 @@ describe('`expiresAt`', () => {
   });
 
   it('takes for seconds what is from 1e9 to 1e11, and nothing else', () => {
-    for (const at of [1e9, 1e11 - 1]) expect(() => timed({ expiresAt: () => at })).toThrow();
+    for (const at of [1e9, 1e11 - 1])
+      expect(() => timed({ expiresAt: () => at })).toThrow('not seconds');
     for (const at of [0, 1e9 - 1, 1e11]) expect(() => timed({ expiresAt: () => at })).not.toThrow();
   });
 

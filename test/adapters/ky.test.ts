@@ -156,6 +156,25 @@ describe.each([
       expect(performance.now() - startedAt).toBeLessThan(250);
     });
 
+    it('but what is no error at all is, as in ky', async () => {
+      const own = vi.fn(() => Promise.reject(undefined));
+      const retry = { limit: 1, delay: () => 1 };
+      const wrapped = await wrap()
+        .get('api/me', { fetch: own, retry })
+        .then(
+          () => 'answered',
+          (reason: unknown) => reason,
+        );
+      const bare = await ky
+        .create({ [prefix]: server.origin })
+        .get('api/me', { fetch: own, retry })
+        .then(
+          () => 'answered',
+          (reason: unknown) => reason,
+        );
+      expect(wrapped).toEqual(bare);
+    });
+
     it('while the retry options that the instance had stay', async () => {
       const shouldRetry = vi.fn(({ retryCount }: { retryCount: number }) => retryCount < 3);
       const api = wrap({ retry: { limit: 5, delay: () => 1, shouldRetry } });

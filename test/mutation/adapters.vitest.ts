@@ -1,7 +1,7 @@
 import { tests } from './tests.ts';
 
 export default tests([
-  'test/{connection,adapters/**/*}.test.ts',
+  'test/{body,connection,adapters/**/*}.test.ts',
   'test/attack/*.test.ts',
   'test/properties/connection.property.test.ts',
 ]);

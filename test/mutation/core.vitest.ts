@@ -1,6 +1,6 @@
 import { tests } from './tests.ts';
 
 export default tests([
-  'test/{flight-group,single-flight,token-source*}.test.ts',
+  'test/{flight-group,single-flight,connection,token-source*}.test.ts',
   'test/{properties,shared,attack}/**/*.test.ts',
 ]);

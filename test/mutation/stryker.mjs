@@ -13,8 +13,8 @@ export const mutation = (part, mutate) => ({
   coverageAnalysis: 'perTest',
   concurrency: 2,
   // A mutant that is killed by a timeout must hang, on a busy machine too.
-  timeoutMS: 20_000,
-  timeoutFactor: 3,
+  timeoutMS: 60_000,
+  timeoutFactor: 5,
   reporters: ['progress-append-only'],
   // The report of what is tried now and, where that is a part, of what was tried before.
   incremental: true,

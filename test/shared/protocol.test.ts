@@ -684,6 +684,96 @@ describe('A sign-in', () => {
     expect(place.stored!.token).toBe('third');
   });
 
+  it('is written too, when it comes while another of its realm is being written', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    let second: Promise<void> | undefined;
+    place.beforeWrite = once(() => {
+      second = one.set('second');
+    });
+    await one.set('first');
+    await second;
+    expect(place.stored!.token).toBe('second');
+  });
+
+  it('is known again by its realm, when its own answer was lost', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    place.afterWrite = once(() => {
+      throw new Error('the answer was lost');
+    });
+    const signingIn = one.set('first');
+    const credential = await one.get();
+    await signingIn;
+    expect(await one.get()).toBe(credential);
+  });
+
+  it('is written though the store has just lost all it had', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    place.beforeWrite = once(() => {
+      place.stored = undefined;
+    });
+    const tries = vi.spyOn(place, 'write');
+    await one.set('second');
+    expect(place.stored!.token).toBe('second');
+    expect(tries).toHaveBeenCalledTimes(2);
+  });
+
+  it.each([
+    ['what forestalled it is gone before it can be read', false, 0],
+    ['it is gone itself, when its own answer was lost', true, 25],
+  ])('is written at once though %s', async (_, isAnswerLost, wait) => {
+    vi.useFakeTimers();
+    const place = new Place();
+    if (!isAnswerLost) await open(place, 'a').set('first');
+    const newcomer = open(place, 'b');
+    place.afterWrite = once(() => {
+      place.beforeRead = once(() => {
+        place.stored = undefined;
+      });
+      if (isAnswerLost) throw new Error('the answer was lost');
+    });
+    const signedIn = vi.fn();
+    void newcomer.set('second').then(signedIn);
+    await vi.advanceTimersByTimeAsync(wait);
+    expect(signedIn).toHaveBeenCalled();
+    expect(place.stored!.token).toBe('second');
+  });
+
+  it('reaches realms that know a later clock, though the store has lost all it had', async () => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    expect(await tokenOf(other)).toBe('first');
+    place.stored = undefined;
+    vi.setSystemTime(500_000);
+    await one.set('second');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await tokenOf(other)).toBe('second');
+  });
+
+  it('elsewhere is told to the app, but not where the user has signed out before', async () => {
+    const place = new Place();
+    const heard = vi.fn();
+    const one = open(place, 'a', { onSessionExpired: heard });
+    const other = open(place, 'b');
+    await one.set('first');
+    const credential = await one.get();
+    await other.set('second');
+    await vi.waitFor(async () => expect(await tokenOf(one)).toBe('second'));
+    expect(heard.mock.calls).toMatchObject([
+      [{ code: 'SESSION_REPLACED', message: 'ended elsewhere' }],
+    ]);
+    expect((await errorOf(one.renew(credential))).code).toBe('SESSION_REPLACED');
+    await one.clear();
+    await other.set('third');
+    await vi.waitFor(async () => expect(await tokenOf(one)).toBe('third'));
+    expect(heard).toHaveBeenCalledTimes(1);
+  });
+
   it('yields to a later one, when its own answer was lost', async () => {
     const place = new Place();
     const [one, other] = [open(place, 'a'), open(place, 'b')];
@@ -726,6 +816,36 @@ describe('A sign-in', () => {
 });
 
 describe('A sign-out', () => {
+  it('is that of the session that was there, and has a name where none is known', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    const { session } = place.stored!;
+    await one.clear();
+    expect(place.stored).toMatchObject({ session, over: 'SIGNED_OUT' });
+    const elsewhere = new Place();
+    await open(elsewhere, 'b').clear();
+    expect(elsewhere.stored).toMatchObject({ session: expect.any(String), over: 'SIGNED_OUT' });
+  });
+
+  it('that is still to be written keeps no process alive', async () => {
+    const place = new Place();
+    const one = open(place, 'a', { timeout: 20_000 });
+    await one.set('first');
+    place.beforeWrite = () => {
+      throw new Error('down');
+    };
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    const outcome = errorOf(one.clear());
+    const waits = await vi.waitFor(() => {
+      const index = timers.mock.calls.findIndex(([, wait]) => wait === 25);
+      expect(index).toBeGreaterThan(-1);
+      return index;
+    });
+    expect((timers.mock.results[waits]!.value as NodeJS.Timeout).hasRef()).toBe(false);
+    expect(await outcome).toMatchObject({ code: 'STORE_FAILED' });
+  });
+
   it('that cannot be written rejects, holds in its realm, and is written on a later use', async () => {
     vi.useFakeTimers();
     const place = new Place();
@@ -814,10 +934,12 @@ describe('The store', () => {
       const reads = vi.fn();
       place.beforeRead = reads;
       await one.get();
+      await vi.advanceTimersByTimeAsync(0);
       expect(reads).toHaveBeenCalledTimes(0);
       await vi.advanceTimersByTimeAsync(1);
       await one.get();
       await one.get();
+      await vi.advanceTimersByTimeAsync(0);
       expect(reads).toHaveBeenCalledTimes(1);
     }
   });
@@ -848,6 +970,66 @@ describe('The store', () => {
   });
 });
 
+describe('`encode` and `decode`', () => {
+  /** A realm whose tokens are encoded, and what it has encoded and decoded. */
+  function encoded(place: Place) {
+    const [encode, decode] = [vi.fn((token: string) => `<${token}>`), vi.fn(unwrap)];
+    const shared = sharedTokens<string, string>({
+      name: 'session',
+      locks: place,
+      store: place,
+      encode,
+      decode,
+    });
+    return { source: open(place, 'a', { shared }), encode, decode };
+  }
+  const unwrap = (text: string) => text.slice(1, -1);
+
+  it('are asked for each token once', async () => {
+    const place = new Place();
+    const [one, other] = [encoded(place), encoded(place)];
+    await one.source.set('first');
+    expect(await tokenOf(other.source)).toBe('first');
+    await settled();
+    for (const listener of place.listeners) listener();
+    await settled();
+    expect([one.encode.mock.calls, one.decode.mock.calls]).toEqual([[['first']], []]);
+    expect([other.encode.mock.calls, other.decode.mock.calls]).toEqual([[], [['<first>']]]);
+  });
+
+  it('are not asked when there is no token', async () => {
+    const place = new Place();
+    const [one, other] = [encoded(place), encoded(place)];
+    await one.source.clear();
+    expect(await errorOf(other.source.get())).toMatchObject({ code: 'SIGNED_OUT' });
+    for (const { encode, decode } of [one, other]) {
+      expect(encode).not.toHaveBeenCalled();
+      expect(decode).not.toHaveBeenCalled();
+    }
+  });
+
+  it('that fail let nothing overwrite what is later and could not be read', async () => {
+    const place = new Place();
+    const { source, decode } = encoded(place);
+    await source.set('first');
+    await source.get();
+    source.close();
+    const version = Date.now() + 60_000;
+    place.beforeWrite = once(() => {
+      decode.mockImplementation(() => {
+        throw new Error('no key for now');
+      });
+      place.stored = { version, session: 'other', token: '<theirs>', writtenAt: 0 };
+    });
+    await renew(source);
+    expect(await errorOf(source.set('mine'))).toMatchObject({ code: 'STORE_FAILED' });
+    expect(place.stored!.token).toBe('<theirs>');
+    decode.mockImplementation(unwrap);
+    expect((await errorOf(renew(source))).code).toBe('SESSION_REPLACED');
+    expect(await tokenOf(source)).toBe('theirs');
+  });
+});
+
 describe('Bad input', () => {
   const place = new Place();
   const good = { name: 'session', locks: place, store: place };
@@ -855,12 +1037,26 @@ describe('Bad input', () => {
   it.each([
     [{ ...good, name: '' }, '"name" must be a string that is not empty, got "" (string)'],
     [{ ...good, name: 7 }, '"name" must be a string that is not empty, got 7 (number)'],
+    [
+      { ...good, locks: undefined },
+      '"locks.request" must be a function, got undefined (undefined)',
+    ],
+    [
+      { ...good, store: { read: () => {} } },
+      '"store.write" must be a function, got undefined (undefined)',
+    ],
     [{ ...good, locks: {} }, '"locks.request" must be a function, got undefined (undefined)'],
     [{ ...good, store: undefined }, '"store.read" must be a function, got undefined (undefined)'],
     [{ ...good, encode: String }, '"decode" must be a function, got undefined (undefined)'],
     [{ ...good, decode: String }, '"encode" must be a function, got undefined (undefined)'],
   ])('%#: is a TypeError', (options, message) => {
     expect(() => sharedTokens(options as never)).toThrow(new TypeError(message));
+  });
+
+  it('tells that nothing is shared where the means are missing', () => {
+    const create = sharedTokens as (options: typeof good, isCoordinated?: () => boolean) => any;
+    expect(create(good).coordination).toBe('shared');
+    expect(create(good, () => false).coordination).toBe('none');
   });
 
   it('a lease that outlasts the timeout of the source is a TypeError', () => {
