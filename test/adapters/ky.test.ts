@@ -158,15 +158,16 @@ describe.each([
 
     it('but what is no error at all is, as in ky', async () => {
       const own = vi.fn(() => Promise.reject(undefined));
+      const retry = { limit: 1, delay: () => 1 };
       const wrapped = await wrap()
-        .get('api/me', { fetch: own, retry: 0 })
+        .get('api/me', { fetch: own, retry })
         .then(
           () => 'answered',
           (reason: unknown) => reason,
         );
       const bare = await ky
         .create({ [prefix]: server.origin })
-        .get('api/me', { fetch: own, retry: 0 })
+        .get('api/me', { fetch: own, retry })
         .then(
           () => 'answered',
           (reason: unknown) => reason,

@@ -1,3 +1,5 @@
+import { explainedRealms } from './explained-realms.ts';
+
 /** Why a mutant survives: no test can tell it from the source, or none needs to. */
 export interface Explanation {
   /** The line in which the change begins, and what is changed to what, as the report prints them. */
@@ -9,6 +11,41 @@ export interface Explanation {
 
 /** By file. */
 export const explanations: Record<string, readonly Explanation[]> = {
+  ...explainedRealms,
+  'src/adapters/axios.ts': [
+    {
+      line: "const response = await (typeof given === 'function'",
+      from: "'function'",
+      to: '""',
+      why: 'A function may be called as what has a name is, too: that costs a fifth of the CPU time.',
+    },
+    {
+      line: 'return data?.getBuffer && { data: data.getBuffer(), headers: data.getHeaders() };',
+      from: 'data?.getBuffer',
+      to: 'data.getBuffer',
+      why: 'What it throws without a body is caught; the question mark is faster.',
+    },
+    {
+      line: '} catch {',
+      from: '{ // It has streams in it. return undefined; }',
+      to: '{}',
+      why: 'A function that ends returns `undefined` too; the linter wants to read it.',
+    },
+  ],
+  'src/connection.ts': [
+    {
+      line: 'skip: () => false,',
+      from: '() => false',
+      to: '() => undefined',
+      why: 'Nothing is as false.',
+    },
+    {
+      line: '} catch {',
+      from: '{ return undefined; }',
+      to: '{}',
+      why: 'A function that ends returns `undefined` too; the linter wants to read it.',
+    },
+  ],
   'src/flight-group.ts': [
     {
       line: 'if (this.#onLand) {',

@@ -721,6 +721,27 @@ describe('A sign-in', () => {
     expect(tries).toHaveBeenCalledTimes(2);
   });
 
+  it.each([
+    ['what forestalled it is gone before it can be read', false, 0],
+    ['it is gone itself, when its own answer was lost', true, 25],
+  ])('is written at once though %s', async (_, isAnswerLost, wait) => {
+    vi.useFakeTimers();
+    const place = new Place();
+    if (!isAnswerLost) await open(place, 'a').set('first');
+    const newcomer = open(place, 'b');
+    place.afterWrite = once(() => {
+      place.beforeRead = once(() => {
+        place.stored = undefined;
+      });
+      if (isAnswerLost) throw new Error('the answer was lost');
+    });
+    const signedIn = vi.fn();
+    void newcomer.set('second').then(signedIn);
+    await vi.advanceTimersByTimeAsync(wait);
+    expect(signedIn).toHaveBeenCalled();
+    expect(place.stored!.token).toBe('second');
+  });
+
   it('reaches realms that know a later clock, though the store has lost all it had', async () => {
     vi.useFakeTimers({ now: 1_000_000 });
     const place = new Place();
