@@ -2,7 +2,7 @@
 import { browserTokens } from '../../../src/realms/browser.ts';
 import { describeEngine, type Engine } from '../../shared/contract/contract.ts';
 import { startServer } from './remote-server.ts';
-import { runTest, testNames } from './vitest.ts';
+import { runTest, testNames } from '../../stand-in.ts';
 
 /** Writes that are still to fail: each is tried twice. */
 let failures = 0;

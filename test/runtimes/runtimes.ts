@@ -1,0 +1,166 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { chromiumKind, firefoxKind, webkitKind, type BrowserKind } from '../browser/browsers.ts';
+import { bundleForPage, bundleForProcess, type Project } from './bundle.ts';
+import type { PageApi } from './page.ts';
+import type { Result } from './suite-names.ts';
+
+const installed = join(import.meta.dirname, 'node_modules');
+
+export interface Runtime {
+  name: string;
+  /** How it gets the package. */
+  way: 'import' | 'require' | 'bundle';
+  /** The major version of p-retry that is installed with the package. */
+  retry: 7 | 8 | 9;
+  isThere: boolean;
+  /** How it gets here. */
+  install: string;
+  /** Runs the suite, except tests of which `isAbsent` says that nothing they need is there. */
+  run(options: RunOptions): Promise<void>;
+}
+
+export interface RunOptions {
+  project: Project;
+  /** The origin of the desk. */
+  desk: string;
+  isAbsent: (name: string) => boolean;
+  /** Called once, with the version of the runtime. */
+  onVersion: (version: string) => void;
+  onResult: (result: Result) => void;
+}
+
+const INSTALL = 'npm ci --prefix test/runtimes';
+
+/** A runtime that is a command, whose last argument is a file. */
+function processRuntime(
+  name: string,
+  [command, ...args]: [string, ...string[]],
+  retry: Runtime['retry'],
+  way: 'import' | 'require' = 'import',
+): Runtime {
+  return {
+    name,
+    way,
+    retry,
+    isThere: existsSync(command),
+    install: INSTALL,
+    async run({ project, desk, onVersion, onResult }) {
+      const file = await bundleForProcess(project, desk, way === 'import' ? 'esm' : 'cjs');
+      const child = spawn(command, [...args, file], {
+        cwd: project.folder,
+        stdio: ['ignore', 'pipe', 'inherit'],
+        timeout: 300_000,
+      });
+      for await (const line of createInterface(child.stdout)) {
+        const told = JSON.parse(line) as Result | { version: string };
+        if ('version' in told) onVersion(told.version);
+        else onResult(told);
+      }
+    },
+  };
+}
+
+function browserRuntime(kind: BrowserKind): Runtime {
+  return {
+    name: kind.name,
+    way: 'bundle',
+    retry: 9,
+    isThere: kind.isThere,
+    install: `apt-get install -y --no-install-recommends ${kind.install}`,
+    async run({ desk, isAbsent, onVersion, onResult }) {
+      const browser = await kind.launch();
+      try {
+        const tab = await browser.openTab(`${desk}/`);
+        const agent = await tab.call<string>('version');
+        onVersion(/(?:Chrome|Firefox|Version)\/([\d.]+)/.exec(agent)![1]!);
+        for (const name of await tab.call<string[]>('names')) {
+          if (!isAbsent(name)) onResult(await tab.call<Result>('run', name));
+        }
+      } finally {
+        await browser.close();
+      }
+    },
+  };
+}
+
+/** Cloudflare's runtime, without what it has of Node's. Each test is a request of its own. */
+const workerd: Runtime = {
+  name: 'workerd',
+  way: 'bundle',
+  retry: 9,
+  isThere: existsSync(join(installed, 'miniflare')),
+  install: INSTALL,
+  async run({ project, desk, isAbsent, onVersion, onResult }) {
+    const require = createRequire(join(installed, 'index.js'));
+    const { Miniflare } = require('miniflare') as MiniflareModule;
+    const { version } = JSON.parse(
+      readFileSync(join(installed, 'workerd/package.json'), 'utf8'),
+    ) as { version: string };
+    const miniflare = new Miniflare({
+      modules: true,
+      compatibilityDate: '2026-04-01',
+      script: `${WORKER}\nfunction load() {${await bundleForPage(project, desk)}}`,
+    });
+    const call = async <Method extends keyof PageApi>(method: Method, arg?: string) => {
+      const url = `http://localhost/?${new URLSearchParams({ method, ...(arg && { arg }) })}`;
+      const response = await miniflare.dispatchFetch(url);
+      return (await response.json()) as Awaited<ReturnType<PageApi[Method]>>;
+    };
+    try {
+      onVersion(version);
+      for (const name of await call('names')) {
+        if (!isAbsent(name)) onResult(await call('run', name));
+      }
+    } finally {
+      await miniflare.dispose();
+    }
+  },
+};
+
+/** Loads the suite in a request, because outside of one a worker has no timers. */
+const WORKER = `let isLoaded = false;
+export default {
+  async fetch(request) {
+    if (!isLoaded) load();
+    isLoaded = true;
+    const { searchParams } = new URL(request.url);
+    return Response.json(await pageApi[searchParams.get('method')](searchParams.get('arg')));
+  },
+};`;
+
+interface MiniflareModule {
+  Miniflare: new (options: object) => {
+    dispatchFetch(url: string): Promise<Response>;
+    dispose(): Promise<void>;
+  };
+}
+
+const node = (major: 22 | 24 | 26): [string] => [join(installed, `node${major}/bin/node`)];
+
+/** Its install script, where it has run, has moved it. */
+const bun =
+  [join(installed, '@oven/bun-linux-x64/bin/bun'), join(installed, 'bun/bin/bun.exe')].find(
+    existsSync,
+  ) ?? join(installed, 'bun');
+
+const deno = join(installed, '@deno/linux-x64-glibc/deno');
+
+/** With the p-retry that npm installs there, 7 before Node 22 and then 9; and with 8 once. */
+export const runtimes: Runtime[] = [
+  processRuntime('Node 20', [process.execPath], 7),
+  processRuntime('Node 20', [process.execPath], 7, 'require'),
+  processRuntime('Node 22', node(22), 8),
+  processRuntime('Node 24', node(24), 9),
+  processRuntime('Node 24', node(24), 9, 'require'),
+  processRuntime('Node 26', node(26), 9),
+  processRuntime('Bun', [bun, 'run'], 9),
+  processRuntime('Deno', [deno, 'run', '--allow-all', '--node-modules-dir=manual'], 9),
+  workerd,
+  browserRuntime(chromiumKind),
+  browserRuntime(firefoxKind),
+  browserRuntime(webkitKind),
+];
