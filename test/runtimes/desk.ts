@@ -28,8 +28,8 @@ interface RelayedAnswer {
  * as lines of an answer that does not end, and answered with what it says. It also serves the page in
  * which a browser runs the suite.
  *
- * - `GET /listen` opens a server and tells its origin and its requests; `POST /close` closes it.
- * - `POST /answer` answers a request.
+ * - `POST /listen` opens a server and tells its origin and its requests; `/close` closes it.
+ * - `/answer` answers a request.
  */
 export async function openDesk(page: () => string) {
   const pending = new Map<number, { response: ServerResponse; headers: Record<string, string> }>();

@@ -13,7 +13,9 @@ const { fetch } = globalThis;
 
 export async function listen(handle: RequestListener) {
   const stream = new AbortController();
-  const lines = linesOf(await fetch(`${DESK}/listen`, { signal: stream.signal }));
+  // Firefox lets one GET of a URL wait for another that has not ended.
+  const init = { method: 'POST', signal: stream.signal };
+  const lines = linesOf(await fetch(`${DESK}/listen`, init));
   const { origin } = JSON.parse((await lines.next()).value!) as { origin: string };
   const pending = new Map<number, RelayedResponse>();
   void (async () => {
