@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // Suites that need more than Node have commands of their own.
-    exclude: ['test/browser/**', 'test/engines/**', 'test/runtimes/**'],
+    exclude: ['test/browser/**', 'test/engines/**', 'test/runtimes/node_modules/**'],
     globalSetup: 'test/build.ts',
     // More runs of the properties take more time.
     testTimeout: 10_000 * Number(process.env['FC_RUNS'] ?? 1),

@@ -38,8 +38,9 @@ export function install(major: 7 | 8 | 9): Project {
 /** Where the suite has a stand-in, and where it takes from the sources what a user imports by a name. */
 function standingIn({ folder }: Project, isWeb: boolean): Plugin {
   const instead: Record<string, string> = {
-    'test/loopback.ts': join(standIns, 'loopback.ts'),
     'test/child.ts': join(standIns, 'child.ts'),
+    // Processes listen themselves.
+    ...(isWeb && { 'test/loopback.ts': join(standIns, 'loopback.ts') }),
   };
   return {
     name: 'stand-ins',
@@ -73,52 +74,52 @@ function standingIn({ folder }: Project, isWeb: boolean): Plugin {
   };
 }
 
-async function bundle(
-  project: Project,
-  entry: string,
-  desk: string,
-  options: BuildOptions,
-): Promise<void> {
-  await build({
-    entryPoints: [join(import.meta.dirname, entry)],
-    bundle: true,
-    target: 'es2022',
-    logLevel: 'error',
-    define: { DESK: JSON.stringify(desk) },
-    plugins: [standingIn(project, options.platform === 'browser')],
-    ...options,
-  });
-}
+const page = (project: Project): BuildOptions => ({
+  entryPoints: [join(import.meta.dirname, 'page.ts')],
+  outfile: join(project.folder, 'suite.js'),
+  format: 'iife',
+  platform: 'browser',
+  // Asked for by the clock in a process only.
+  external: ['util'],
+  inject: [join(standIns, 'globals.ts')],
+});
 
-/** The suite as a file that imports the package, or requires it. */
-export async function bundleForProcess(
-  project: Project,
-  desk: string,
-  format: 'esm' | 'cjs',
-): Promise<string> {
-  const outfile = join(project.folder, format === 'esm' ? 'suite.mjs' : 'suite.cjs');
+const ofProcess = (project: Project, format: 'esm' | 'cjs'): BuildOptions => ({
+  entryPoints: [join(import.meta.dirname, 'process.ts')],
+  outfile: join(project.folder, format === 'esm' ? 'suite.mjs' : 'suite.cjs'),
+  format,
+  platform: 'node',
   // Some dependencies of axios are CommonJS.
-  const require =
-    "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
-  await bundle(project, 'process.ts', desk, {
-    format,
-    platform: 'node',
-    outfile,
-    ...(format === 'esm' && { banner: { js: require } }),
-  });
-  return outfile;
-}
+  ...(format === 'esm' && {
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+  }),
+});
 
-/** The suite with the package in it, as a bundler for browsers makes it: one script. */
-export async function bundleForPage(project: Project, desk: string): Promise<string> {
-  const outfile = join(project.folder, 'suite.js');
-  await bundle(project, 'page.ts', desk, {
-    format: 'iife',
-    platform: 'browser',
-    outfile,
-    // Asked for by the clock in a process only.
-    external: ['util'],
-    inject: [join(standIns, 'globals.ts')],
-  });
-  return readFileSync(outfile, 'utf8');
+/** How the suite gets the package: by `import`, by `require`, or as a bundler for browsers puts it in. */
+export type Way = 'import' | 'require' | 'bundle';
+
+/** The suite as one file for each way to get the package. */
+export async function bundleSuite(project: Project, desk: string): Promise<Record<Way, string>> {
+  const ways = {
+    import: ofProcess(project, 'esm'),
+    require: ofProcess(project, 'cjs'),
+    bundle: page(project),
+  };
+  for (const options of Object.values(ways)) {
+    await build({
+      bundle: true,
+      target: 'es2022',
+      logLevel: 'error',
+      define: { DESK: JSON.stringify(desk) },
+      plugins: [standingIn(project, options.platform === 'browser')],
+      ...options,
+    });
+  }
+  return {
+    import: ways.import.outfile!,
+    require: ways.require.outfile!,
+    bundle: ways.bundle.outfile!,
+  };
 }

@@ -3,10 +3,10 @@
  * begin with the argument. Prints a table, which a whole run writes into docs/proof.md.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeProof } from '../proof.ts';
-import { bundleForPage, bundleForProcess, install } from './bundle.ts';
+import { bundleSuite, install } from './bundle.ts';
 import { openDesk } from './desk.ts';
 import { lacks } from './lacks.ts';
 import { runtimes, type Runtime } from './runtimes.ts';
@@ -18,17 +18,18 @@ import { markdownOf, tableOf } from './table.ts';
 const AT_A_TIME = 3;
 
 const wanted = process.argv[2]?.toLowerCase();
-const projects = { 7: install(7), 8: install(8), 9: install(9) };
 let page = '';
 const desk = await openDesk(() => page);
-page = await bundleForPage(projects[9], desk.origin);
+const suites = {
+  7: await bundleSuite(install(7), desk.origin),
+  8: await bundleSuite(install(8), desk.origin),
+  9: await bundleSuite(install(9), desk.origin),
+};
+page = readFileSync(suites[9].bundle, 'utf8');
 
 /** Known before any runtime is: what each has to have run. */
 const names = JSON.parse(
-  execFileSync(process.execPath, [
-    await bundleForProcess(projects[7], desk.origin, 'esm'),
-    'names',
-  ]).toString(),
+  execFileSync(process.execPath, [suites[7].import, 'names']).toString(),
 ) as string[];
 
 const queue = runtimes.filter(({ name }) => name.toLowerCase().startsWith(wanted ?? ''));
@@ -56,7 +57,7 @@ async function runOn(runtime: Runtime): Promise<Omit<Score, 'runtime'>> {
   let crash: unknown;
   try {
     await runtime.run({
-      project: projects[runtime.retry],
+      suite: suites[runtime.retry][runtime.way],
       desk: desk.origin,
       isAbsent: (name) => known.some(({ isAbsent, tests }) => isAbsent && tests.test(name)),
       onVersion: (own) => {

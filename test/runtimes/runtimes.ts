@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromiumKind, firefoxKind, webkitKind, type BrowserKind } from '../browser/browsers.ts';
-import { bundleForPage, bundleForProcess, type Project } from './bundle.ts';
+import type { Way } from './bundle.ts';
 import type { PageApi } from './page.ts';
 import type { Result } from './suite-names.ts';
 
@@ -12,8 +12,7 @@ const installed = join(import.meta.dirname, 'node_modules');
 
 export interface Runtime {
   name: string;
-  /** How it gets the package. */
-  way: 'import' | 'require' | 'bundle';
+  way: Way;
   /** The major version of p-retry that is installed with the package. */
   retry: 7 | 8 | 9;
   isThere: boolean;
@@ -24,8 +23,9 @@ export interface Runtime {
 }
 
 export interface RunOptions {
-  project: Project;
-  /** The origin of the desk. */
+  /** The file of the suite. */
+  suite: string;
+  /** The origin that serves the same as a page. */
   desk: string;
   isAbsent: (name: string) => boolean;
   /** Called once, with the version of the runtime. */
@@ -40,7 +40,7 @@ function processRuntime(
   name: string,
   [command, ...args]: [string, ...string[]],
   retry: Runtime['retry'],
-  way: 'import' | 'require' = 'import',
+  way: Way = 'import',
 ): Runtime {
   return {
     name,
@@ -48,17 +48,22 @@ function processRuntime(
     retry,
     isThere: existsSync(command),
     install: INSTALL,
-    async run({ project, desk, onVersion, onResult }) {
-      const file = await bundleForProcess(project, desk, way === 'import' ? 'esm' : 'cjs');
-      const child = spawn(command, [...args, file], {
-        cwd: project.folder,
+    async run({ suite, onVersion, onResult }) {
+      const child = spawn(command, [...args, suite], {
+        cwd: dirname(suite),
         stdio: ['ignore', 'pipe', 'inherit'],
-        timeout: 300_000,
+        // Of the dependencies of axios.
+        env: { ...process.env, NODE_NO_WARNINGS: '1' },
+        timeout: 600_000,
       });
-      for await (const line of createInterface(child.stdout)) {
-        const told = JSON.parse(line) as Result | { version: string };
-        if ('version' in told) onVersion(told.version);
-        else onResult(told);
+      try {
+        for await (const line of createInterface(child.stdout)) {
+          const told = JSON.parse(line) as Result | { version: string };
+          if ('version' in told) onVersion(told.version);
+          else onResult(told);
+        }
+      } finally {
+        child.kill();
       }
     },
   };
@@ -94,7 +99,7 @@ const workerd: Runtime = {
   retry: 9,
   isThere: existsSync(join(installed, 'miniflare')),
   install: INSTALL,
-  async run({ project, desk, isAbsent, onVersion, onResult }) {
+  async run({ suite, isAbsent, onVersion, onResult }) {
     const require = createRequire(join(installed, 'index.js'));
     const { Miniflare } = require('miniflare') as MiniflareModule;
     const { version } = JSON.parse(
@@ -103,7 +108,7 @@ const workerd: Runtime = {
     const miniflare = new Miniflare({
       modules: true,
       compatibilityDate: '2026-04-01',
-      script: `${WORKER}\nfunction load() {${await bundleForPage(project, desk)}}`,
+      script: `${WORKER}\nfunction load() {${readFileSync(suite, 'utf8')}}`,
     });
     const call = async <Method extends keyof PageApi>(method: Method, arg?: string) => {
       const url = `http://localhost/?${new URLSearchParams({ method, ...(arg && { arg }) })}`;
@@ -149,10 +154,12 @@ const bun =
 
 const deno = join(installed, '@deno/linux-x64-glibc/deno');
 
+const own = `Node ${process.versions.node.split('.')[0]}`;
+
 /** With the p-retry that npm installs there, 7 before Node 22 and then 9; and with 8 once. */
 export const runtimes: Runtime[] = [
-  processRuntime('Node 20', [process.execPath], 7),
-  processRuntime('Node 20', [process.execPath], 7, 'require'),
+  processRuntime(own, [process.execPath], 7),
+  processRuntime(own, [process.execPath], 7, 'require'),
   processRuntime('Node 22', node(22), 8),
   processRuntime('Node 24', node(24), 9),
   processRuntime('Node 24', node(24), 9, 'require'),

@@ -1,6 +1,6 @@
 /**
- * In place of `test/loopback.ts`: a server whose socket is in the driver (`desk.ts`), because not every
- * runtime can listen, and whose handler is here, beside the tests that look into it.
+ * In place of `test/loopback.ts` where nothing can listen, as in a page or a worker: a server whose
+ * socket is in the driver (`desk.ts`), and whose handler is here, beside the tests that look into it.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { DeskLine, RelayedRequest } from '../desk.ts';
