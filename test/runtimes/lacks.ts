@@ -9,7 +9,7 @@ export interface Lack {
 
 /** Chromium has them over HTTP/2 and later, where a page cannot be without a certificate. */
 const noRequestStream: Lack = {
-  what: 'stream as the body of a request, over HTTP/1.1',
+  what: 'a stream as the body of a request, over HTTP/1.1',
   tests: /§5.3 The body > is a stream/,
 };
 
@@ -20,21 +20,24 @@ const noRequestStreamToFetch: Lack = {
 };
 
 const noUrlWithoutOrigin: Lack = {
-  what: "URL without an origin, which is never given the token: a relative one is the page's",
+  what: "a URL without an origin, which gets no token: in a page a relative one has the page's",
   tests: /^carries any client/,
 };
 
 /** An error of its own stands in its place. ky 1 and axios reject with theirs, or with the reason. */
 const noReason: Lack = {
-  what: 'reason of an abort in what its `fetch` rejects with while it sends',
+  what: 'the reason of an abort in what its own `fetch` rejects with, once it has sent',
   tests: /^(fetch|ky 2) > §5.5 An abort .* > during either send/,
 };
 
 /** By the names of runtimes. A run of all writes them into docs/proof.md. */
 export const lacks: Record<string, Lack[]> = {
   workerd: [
-    { what: '`http` transport of axios', tests: /^axios[^>]*, http >/, isAbsent: true },
-    { what: 'way to run code from a string', tests: /^§3.7 Nothing unhandled/ },
+    {
+      what: 'the `http` transport of axios, which is of Node',
+      tests: /^axios[^>]*, http >/,
+      isAbsent: true,
+    },
     noReason,
   ],
   Chromium: [noRequestStream, noUrlWithoutOrigin],

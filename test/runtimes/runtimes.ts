@@ -108,6 +108,7 @@ const workerd: Runtime = {
     const miniflare = new Miniflare({
       modules: true,
       compatibilityDate: '2026-04-01',
+      unsafeEvalBinding: 'unsafeEval',
       script: `${WORKER}\nfunction load() {${readFileSync(suite, 'utf8')}}`,
     });
     const call = async <Method extends keyof PageApi>(method: Method, arg?: string) => {
@@ -129,7 +130,8 @@ const workerd: Runtime = {
 /** Loads the suite in a request, because outside of one a worker has no timers. */
 const WORKER = `let isLoaded = false;
 export default {
-  async fetch(request) {
+  async fetch(request, { unsafeEval }) {
+    globalThis.compile = (...parts) => unsafeEval.newAsyncFunction(parts.pop(), 'code', ...parts);
     if (!isLoaded) load();
     isLoaded = true;
     const { searchParams } = new URL(request.url);

@@ -18,17 +18,22 @@ export function tableOf(scores: Score[]): string {
 
 /** The same with what it means and what is lacking where, for docs/proof.md. */
 export function markdownOf(scores: Score[], count: number): string {
-  const lacking = scores.flatMap(({ runtime, lacking: all }) =>
-    all.map((lack) => `- ${runtime.name} has no ${lack.what}: ${lack.count}.`),
-  );
+  const lacking = new Map<string, Set<string>>();
+  for (const { runtime, lacking: all } of scores) {
+    for (const lack of all) {
+      if (!lacking.has(lack.what)) lacking.set(lack.what, new Set());
+      lacking.get(lack.what)!.add(`${runtime.name} (${lack.count})`);
+    }
+  }
+  const lines = [...lacking].map(([what, where]) => `- ${what}: ${[...where].join(', ')}`);
   return `The suites of the primitive, of the token source and of what must not stay unhandled, and the contract of
 the adapters with fetch, ky 1 and 2, axios and axios 1.7.0 by each of its transports: ${count} tests, the very files
 that \`npm test\` runs from the sources, here over the built package. An unhandled rejection fails a test.
 
 ${tableOf(scores)}
 
-Lacking are tests that need something of the runtime itself. They are run, and one that passes is a failure;
-only the tests of a client that is not there are not run.
+Lacking are tests that need what a runtime has not got. They are run, and one that passes there is a failure; only
+those of a client that is not there are not run.
 
-${[...new Set(lacking)].join('\n')}`;
+${lines.join('\n')}`;
 }
