@@ -3,19 +3,22 @@
  * begin with the argument. Prints a table, which a whole run writes into docs/proof.md.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeProof } from '../proof.ts';
 import { bundleSuite, install } from './bundle.ts';
 import { openDesk } from './desk.ts';
 import { lacks } from './lacks.ts';
-import { runtimes, type Runtime } from './runtimes.ts';
+import { INSTALL, runtimes, type Runtime } from './runtimes.ts';
 import { scoreOf, type Score } from './score.ts';
 import { isSelfCheck, textOf, type Result } from './suite-names.ts';
 import { markdownOf, tableOf } from './table.ts';
 
 /** Most of the time the suite waits: for a delay, or for a browser. */
 const AT_A_TIME = 3;
+
+// Not only runtimes: also what the suite is bundled with.
+if (!existsSync(join(import.meta.dirname, 'node_modules'))) throw new Error(`first ${INSTALL}`);
 
 const wanted = process.argv[2]?.toLowerCase();
 let page = '';
@@ -33,6 +36,7 @@ const names = JSON.parse(
 ) as string[];
 
 const queue = runtimes.filter(({ name }) => name.toLowerCase().startsWith(wanted ?? ''));
+if (!queue.length) throw new Error(`no runtime begins with ${wanted}`);
 const scores = queue.map((runtime): Score => {
   const failures = [`Not here: ${runtime.install}`];
   return { runtime, version: '', passed: 0, failures, lacking: [] };

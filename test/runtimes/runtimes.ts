@@ -33,7 +33,8 @@ export interface RunOptions {
   onResult: (result: Result) => void;
 }
 
-const INSTALL = 'npm ci --prefix test/runtimes';
+/** How all gets here but the browsers. */
+export const INSTALL = 'npm ci --prefix test/runtimes';
 
 /** A runtime that is a command, whose last argument is a file. */
 function processRuntime(
