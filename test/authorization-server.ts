@@ -76,6 +76,7 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
   const awaited: { kind: LogEntry['kind']; count: number; arrived: Gate }[] = [];
   let held: Gate | undefined;
   let heldAnswers: Gate | undefined;
+  const heldPaths = new Map<string, Gate>();
   let connections = 0;
   let rotations = 0;
 
@@ -125,6 +126,7 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
     if (known && !good) known.session.refusals++;
     const delay = staggered?.(apiRequests++) ?? Number(url.searchParams.get('delay'));
     if (delay) await sleep(delay);
+    await heldPaths.get(url.pathname)?.promise;
     const pad = 'x'.repeat(Number(url.searchParams.get('pad')));
     if (!good) return answer(response, 401, { error: 'invalid_token', ...(pad && { pad }) });
     if (url.pathname === '/api/empty') return answer(response, 204);
@@ -242,6 +244,15 @@ export async function startAuthorizationServer(options: ServerOptions = {}) {
       heldAnswers = opening;
       return () => {
         heldAnswers = undefined;
+        opening.open();
+      };
+    },
+    /** Holds back the answer to whatever comes to a path of the API, which is judged on arrival. */
+    holdPath(path: string): () => void {
+      const opening = gate();
+      heldPaths.set(path, opening);
+      return () => {
+        heldPaths.delete(path);
         opening.open();
       };
     },

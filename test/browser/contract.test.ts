@@ -8,7 +8,7 @@ import { bundle, isAbsent, wantedKinds, type Browser, type Tab } from './browser
 
 /** The contract that every engine keeps (`test/shared/contract`), as it is, in a page. */
 const script = await bundle(join(import.meta.dirname, 'contract/page.ts'), {
-  alias: { vitest: join(import.meta.dirname, 'contract/vitest.ts') },
+  alias: { vitest: join(import.meta.dirname, '../stand-in.ts') },
   // Never used in a page.
   external: ['./server.ts'],
 });

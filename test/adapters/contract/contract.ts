@@ -121,12 +121,14 @@ export function contract(client: Client): void {
 
     it('and none for a slow 401 that arrives after two later refreshes', async () => {
       const { session, send } = expired();
-      const slow = send('/api/slow?delay=300');
+      const release = server.holdPath('/api/slow');
+      const slow = send('/api/slow');
       await server.arrival('request');
       expect((await send('/api/first')).status).toBe(200);
       server.expireAccessTokens();
       expect((await send('/api/second')).status).toBe(200);
       expect(session.refreshes).toBe(2);
+      release();
       expect((await slow).status).toBe(200);
       expect(session).toMatchObject({ alive: true, refreshes: 2 });
       expect(sends('/api/slow')).toBe(2);
@@ -302,12 +304,18 @@ export function contract(client: Client): void {
     it('during either send', async () => {
       const { session, send } = expired();
       const [first, second] = [new AbortController(), new AbortController()];
-      const sending = send('/api/slow?delay=5000', { signal: first.signal });
+      const answer = server.holdPath('/api/slow');
+      const sending = send('/api/slow', { signal: first.signal });
       await server.arrival('request');
       first.abort('sending');
       await expect(sending).rejects.toEqual(client.abort('sending'));
       expect(session.refreshes).toBe(0);
-      const replaying = send('/api/slow?delay=100', { signal: second.signal });
+      answer();
+      const release = server.holdRefreshes();
+      const replaying = send('/api/slow', { signal: second.signal });
+      await server.arrival('refresh');
+      server.holdPath('/api/slow');
+      release();
       await server.arrival('request', 3);
       second.abort('replaying');
       await expect(replaying).rejects.toEqual(client.abort('replaying'));
@@ -515,9 +523,11 @@ export function contract(client: Client): void {
 
     it("never sends a late 401's request with another user's token", async () => {
       const { tokens, send } = expired();
-      const late = failureOf(send('/api/late?delay=100'));
+      const answer = server.holdPath('/api/late');
+      const late = failureOf(send('/api/late'));
       await server.arrival('request');
       await tokens.set(server.signIn().token);
+      answer();
       expect(await late).toMatchObject({ code: 'SESSION_REPLACED' });
       expect(client.statusOf(await late)).toBe(401);
       expect(server.paths()).toEqual(['/api/late']);

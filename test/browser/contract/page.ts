@@ -2,7 +2,7 @@
 import { describeEngine } from '../../shared/contract/contract.ts';
 import { startIndexedDb } from '../../shared/contract/indexed-db.ts';
 import { startServer } from './remote-server.ts';
-import { runTest, testNames } from './vitest.ts';
+import { runTest, testNames } from '../../stand-in.ts';
 
 describeEngine('Tokens shared in a browser', async () => ({
   ...(await startIndexedDb()),

@@ -1,0 +1,30 @@
+/** In place of vitest, in every runtime: the registry of tests, mocks, and a clock of the test's own. */
+import { install, type Clock } from '@sinonjs/fake-timers';
+import { fn, restoreAllMocks, spyOn } from '@vitest/spy';
+
+export * from '../../stand-in.ts';
+
+let clock: Clock | undefined;
+
+export const vi = {
+  fn,
+  spyOn,
+  restoreAllMocks,
+  useFakeTimers({ now = Date.now() }: { now?: number | Date } = {}): void {
+    clock?.uninstall();
+    // As vitest does: promises go on.
+    const toFake = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'];
+    toFake.push('setImmediate', 'clearImmediate', 'performance');
+    clock = install({ now, toFake, ignoreMissingTimers: true });
+  },
+  useRealTimers(): void {
+    clock?.uninstall();
+    clock = undefined;
+  },
+  setSystemTime: (now: number | Date): void => clock!.setSystemTime(now),
+  getTimerCount: (): number => clock!.countTimers(),
+  advanceTimersByTime: (milliseconds: number): void => clock!.tick(milliseconds),
+  async advanceTimersByTimeAsync(milliseconds: number): Promise<void> {
+    await clock!.tickAsync(milliseconds);
+  },
+};
