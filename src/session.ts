@@ -148,7 +148,7 @@ export function createSession<Token>(
         final = options.isFinal(error);
         failure = error;
         // p-retry takes nothing but errors.
-        throw error instanceof Error ? error : new Error('', { cause: error });
+        throw error instanceof Error ? error : new Error();
       }
     };
     /** Whether another attempt may help; after the wait that the server asks for. */

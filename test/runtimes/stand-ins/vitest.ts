@@ -1,5 +1,5 @@
 /** In place of vitest, in every runtime: the registry of tests, mocks, and a clock of the test's own. */
-import { install, type Clock } from '@sinonjs/fake-timers';
+import { install, type Clock, type FakeMethod } from '@sinonjs/fake-timers';
 import { fn, restoreAllMocks, spyOn } from '@vitest/spy';
 
 export * from '../../stand-in.ts';
@@ -13,8 +13,8 @@ export const vi = {
   useFakeTimers({ now = Date.now() }: { now?: number | Date } = {}): void {
     clock?.uninstall();
     // As vitest does: promises go on.
-    const toFake = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'];
-    toFake.push('setImmediate', 'clearImmediate', 'performance');
+    const toFake: FakeMethod[] = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'];
+    toFake.push('setImmediate', 'clearImmediate', 'performance', 'Date');
     clock = install({ now, toFake, ignoreMissingTimers: true });
   },
   useRealTimers(): void {
@@ -23,7 +23,7 @@ export const vi = {
   },
   setSystemTime: (now: number | Date): void => clock!.setSystemTime(now),
   getTimerCount: (): number => clock!.countTimers(),
-  advanceTimersByTime: (milliseconds: number): void => clock!.tick(milliseconds),
+  advanceTimersByTime: (milliseconds: number): void => void clock!.tick(milliseconds),
   async advanceTimersByTimeAsync(milliseconds: number): Promise<void> {
     await clock!.tickAsync(milliseconds);
   },
