@@ -241,13 +241,8 @@ describe('§5.4 The unused 401 is released', () => {
       token: 'first',
       refresh: () => settled().then(() => 'next'),
     });
-    const client = withTokenRefresh(
-      async (..._: Parameters<typeof fetch>) => answers.shift()!,
-      tokens,
-      {
-        allowedOrigins: ['https://api.example'],
-      },
-    );
+    const answer: typeof fetch = async () => answers.shift()!;
+    const client = withTokenRefresh(answer, tokens, { allowedOrigins: ['https://api.example'] });
     // A rejection that nobody handles would fail the run.
     expect(await (await client('https://api.example/me')).text()).toBe('fine');
   });
