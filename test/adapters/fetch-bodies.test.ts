@@ -241,15 +241,10 @@ describe('§5.4 The unused 401 is released', () => {
       token: 'first',
       refresh: () => settled().then(() => 'next'),
     });
-<<<<<<< HEAD
     const fetch = async (_url: unknown) => answers.shift()!;
     const client = withTokenRefresh(fetch, tokens, {
       allowedOrigins: ['https://api.example'],
     });
-=======
-    const answer: typeof fetch = async () => answers.shift()!;
-    const client = withTokenRefresh(answer, tokens, { allowedOrigins: ['https://api.example'] });
->>>>>>> d43a50a7d72237506377a647ac7ecd7e9d812176
     // A rejection that nobody handles would fail the run.
     expect(await (await client('https://api.example/me')).text()).toBe('fine');
   });

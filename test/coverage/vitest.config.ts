@@ -24,7 +24,8 @@ export default defineConfig({
           name: 'node',
           include: ['test/**/*.test.ts'],
           exclude: [
-            'test/{browser,engines}/**',
+            '**/node_modules/**',
+            'test/{browser,engines,exploration,soak}/**',
             // What is about what is built, or written, or other people's.
             'test/{beyond-one-realm,layers,memory,migrating,package,readme,size,types,unhandled}.test.ts',
             'test/servers/**',
