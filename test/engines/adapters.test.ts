@@ -287,10 +287,8 @@ function describeAdapter(name: ClientName): void {
       await eventually(async () => (await codeOf(all[1]!)) === 'SIGNED_OUT');
       expect(await engine.listening()).toBe(1);
       for (const source of sources) source.close();
-      // That of postgres.js stays until its `end`.
-      if (name !== 'postgres.js') {
-        await eventually(async () => (await engine.listening()) === 0);
-      }
+      // That of postgres.js stays until its `end`, and listens no more.
+      await eventually(async () => (await engine.listening()) === 0);
       // And comes again.
       const again = open(client, 'two');
       await again.get();
@@ -356,6 +354,26 @@ function describeAdapter(name: ClientName): void {
       expect(refresh).not.toHaveBeenCalled();
     });
 
+    it('a lease that was renewed is still held for the next attempt', async () => {
+      const kinds: CommandKind[] = [];
+      const client = watched((await connect(name)) as object, (kind) => kinds.push(kind));
+      let attempts = 0;
+      const source = createTokenSource<string>({
+        shared: share(client, `renewed ${name}`, { lease: 400 }),
+        retry: { retries: 1, minTimeout: 1 },
+        async refresh() {
+          if (attempts++) return 'next';
+          await eventually(() => kinds.includes('renew'));
+          await sleep(30);
+          throw new Error('no network');
+        },
+      });
+      sources.push(source);
+      expect((await source.get()).token).toBe('next');
+      expect(attempts).toBe(2);
+      expect(kinds.filter((kind) => kind === 'take')).toHaveLength(1);
+    });
+
     it('a lease is let go although the write of its holder came too late', async () => {
       const [client, other] = [await connect(name), await connect(name)];
       const [answer, sent] = [gate<string>(), gate()];
@@ -366,6 +384,8 @@ function describeAdapter(name: ClientName): void {
       await late.set('first');
       const waiting = late.renew(await late.get()).catch((error) => error);
       await sent.promise;
+      // It does not hear of what comes: only its write tells.
+      late.close();
       const one = open(other, `late ${name}`);
       await one.set('second');
       answer.open('of the session before');
@@ -739,6 +759,20 @@ describeWith('postgresql')('The adapter of PostgreSQL', () => {
     // It would be opened again after a second.
     await sleep(1_100);
     expect(connections()).toBe(1);
+  });
+
+  it('a source that is closed while its connection is opened lets that go', async () => {
+    await noneListens();
+    const opening = gate();
+    const { pool, client, connections } = await changed(() => opening.promise);
+    const source = open(client, 'closed meanwhile');
+    await source.set('first');
+    await source.get();
+    source.close();
+    opening.open();
+    expect(connections()).toBe(1);
+    await eventually(() => pool.totalCount === pool.idleCount);
+    await noneListens();
   });
 
   it('a source that is closed opens no connection again that it could not have', async () => {

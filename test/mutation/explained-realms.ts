@@ -10,6 +10,20 @@ export const explainedRealms: Record<string, readonly Explanation[]> = {
       why: 'What returns nothing returns `undefined`.',
     },
   ],
+  'src/realms/postgres.ts': [
+    {
+      line: 'timer.unref?.();',
+      from: 'timer.unref?.()',
+      to: 'timer.unref()',
+      why: 'Every timer of Node has it; where a timer is a number, nothing is to be thrown.',
+    },
+    {
+      line: 'if (isReleased) return;',
+      from: 'isReleased',
+      to: 'false',
+      why: 'Of `release`: after a break, a LISTEN that fails lets go again, at which `pg` throws; either is tried again.',
+    },
+  ],
   'src/realms/redis.ts': [
     {
       line: '(connection.unref ? connection : connection.stream)?.unref();',
