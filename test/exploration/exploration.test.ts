@@ -50,6 +50,8 @@ async function note(name: string, create: () => World): Promise<void> {
   expect(schedules).toBeGreaterThan(1000n);
 }
 
+const count = (many: number, what: string) => `${many} ${what}${many > 1 ? 's' : ''}`;
+
 const flights: FlightWorldOptions[] = ALL
   ? [
       { callers: 2, forgets: 2, betweenMicrotasks: true },
@@ -63,7 +65,7 @@ const flights: FlightWorldOptions[] = ALL
 
 const nameOfFlights = ({ callers, forgets, betweenMicrotasks }: FlightWorldOptions) => {
   const when = betweenMicrotasks ? 'between any two microtasks' : 'one after the other';
-  return `\`FlightGroup\`: ${callers} callers, ${forgets} × \`forget\`, ${when}`;
+  return `\`FlightGroup\`: ${count(callers, 'caller')}, ${forgets} × \`forget\`, ${when}`;
 };
 
 const sources: TokenWorldOptions[] = ALL
@@ -81,7 +83,7 @@ const nameOfSource = (options: TokenWorldOptions) => {
   const { callers, signIns, signOuts, jumps, retries, atOnce } = options;
   const events = `${signIns} × \`set\`, ${signOuts} × \`clear\`, ${jumps} × the clock, ${retries} × retry`;
   const when = atOnce > 1 ? `up to ${atOnce} at once` : 'one after the other';
-  return `token source: ${callers} callers, ${events}, ${when}`;
+  return `token source: ${count(callers, 'caller')}, ${events}, ${when}`;
 };
 
 describe('Every interleaving of', { timeout: TIMEOUT }, () => {
