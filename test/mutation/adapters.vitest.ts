@@ -3,5 +3,6 @@ import { tests } from './tests.ts';
 export default tests([
   'test/{body,connection,adapters/**/*}.test.ts',
   'test/attack/*.test.ts',
+  'test/hostile/callbacks.test.ts',
   'test/properties/connection.property.test.ts',
 ]);
