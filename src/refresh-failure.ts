@@ -10,9 +10,9 @@ export interface FailedAnswer {
  */
 export function answerOf(error: any): FailedAnswer {
   try {
-    return [error?.response, error?.cause, error].find((each) => each?.status >= 400) ?? {};
+    return [error.response, error.cause, error].find((each) => each?.status >= 400) ?? {};
   } catch {
-    // It does not let itself be read: a getter throws, or it is a revoked proxy.
+    // It does not let itself be read: it is nothing, a getter throws, or it is a revoked proxy.
     return {};
   }
 }

@@ -165,10 +165,10 @@ describe('Tokens in a browser whose IndexedDB', () => {
     expect(page.opened.databases).toBe(2);
   });
 
-  it('aborts the transaction of a write are written once more', async () => {
+  it('aborts the transaction of a write are written once more, at once', async () => {
     const store: { put: any } = IDBObjectStore.prototype;
     const { put } = store;
-    const one = open();
+    const one = open({}, { timeout: 60_000 });
     await one.set('first');
     vi.spyOn(store, 'put').mockImplementationOnce(function (this: IDBObjectStore, ...args) {
       const request = put.apply(this, args);
@@ -177,7 +177,8 @@ describe('Tokens in a browser whose IndexedDB', () => {
     });
     await one.set('second');
     expect(await stateOf(open())).toBe('second');
-  });
+    // A store that says nothing is waited for longer.
+  }, 4_000);
 
   it('cannot clone them are not stored, which is told with its cause', async () => {
     const one = open();

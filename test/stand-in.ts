@@ -79,7 +79,11 @@ const { setTimeout, clearTimeout } = globalThis;
 export async function runTest(name: string): Promise<void> {
   const { body, scope: inner, timeout } = tests.get(name)!;
   const scopes: Scope[] = [];
-  for (let each: Scope | undefined = inner; each; each = each.outer) scopes.unshift(each);
+  const ending: Step[] = [];
+  for (let each: Scope | undefined = inner; each; each = each.outer) {
+    scopes.unshift(each);
+    ending.push(...each.after);
+  }
   let timer: ReturnType<typeof setTimeout> | undefined;
   const isLate = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not done after ${timeout} ms`)), timeout);
@@ -93,10 +97,16 @@ export async function runTest(name: string): Promise<void> {
     await Promise.race([runAll(), isLate]);
   } finally {
     clearTimeout(timer);
-    for (let scope = inner as Scope | undefined; scope; scope = scope.outer) {
-      for (const step of scope.after) await step();
-    }
-    for (const step of finishers) await step();
+    await runEach([...ending, ...finishers]);
+  }
+}
+
+/** All of them, also when one throws: a clock that stays faked would hang every test that follows. */
+async function runEach([step, ...rest]: Step[]): Promise<void> {
+  try {
+    await step?.();
+  } finally {
+    if (rest.length) await runEach(rest);
   }
 }
 

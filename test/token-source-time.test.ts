@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTokenSource, type RefreshContext, type TokenSourceOptions } from '../src/index.ts';
-import { gate, settled, type Gate } from './gate.ts';
+import { gate, type Gate } from './gate.ts';
 
 interface Token {
   name: string;
@@ -412,24 +412,6 @@ describe('§4.4 Retries inside the flight', () => {
     await vi.advanceTimersByTimeAsync(7 * SECOND + 1);
     refreshes[1]!.open({ name: 'second' });
     expect(await renewal).toBe('second');
-  });
-
-  it('keeps no process alive while it waits to retry', async () => {
-    vi.useRealTimers();
-    const timers = vi.spyOn(globalThis, 'setTimeout');
-    const retry = { minTimeout: 5 * SECOND, randomize: false };
-    const { tokens, refreshes, renew } = timed({ retry });
-    const renewal = renew();
-    await settled();
-    refreshes[0]!.fail(answered(503));
-    const waits = await vi.waitFor(() => {
-      const index = timers.mock.calls.findIndex(([, wait]) => wait === 5 * SECOND);
-      expect(index).toBeGreaterThan(-1);
-      return index;
-    });
-    expect((timers.mock.results[waits]!.value as NodeJS.Timeout).hasRef()).toBe(false);
-    void tokens.clear();
-    await expect(renewal).rejects.toMatchObject({ code: 'SIGNED_OUT' });
   });
 
   it('waits up to twice as long, by chance, unless `randomize` is false', async () => {

@@ -246,6 +246,7 @@ describe('§4.4 Transient or final', () => {
       [token, undefined],
       [token, null],
       [token, { error: 'bad_refresh_token' }],
+      [token, { access_token: 42 }],
       [token, 'a'],
       ['a', undefined],
       ['a', null],

@@ -17,6 +17,9 @@ import { markdownOf, tableOf } from './table.ts';
 /** Most of the time the suite waits: for a delay, or for a browser. */
 const AT_A_TIME = 3;
 
+/** A runtime is given up when more tests have failed: each may have hung for its 30 s. */
+const MOST_FAILURES = 20;
+
 // Not only runtimes: also what the suite is bundled with.
 if (!existsSync(join(import.meta.dirname, 'node_modules'))) throw new Error(`first ${INSTALL}`);
 
@@ -57,6 +60,8 @@ await desk.close();
 async function runOn(runtime: Runtime): Promise<Omit<Score, 'runtime'>> {
   const known = lacks[runtime.name] ?? [];
   const results: Result[] = [];
+  const isBad = ({ name, error }: Result) =>
+    error !== undefined && !isSelfCheck(name) && !known.some(({ tests }) => tests.test(name));
   const startedAt = performance.now();
   let version = '';
   let crash: unknown;
@@ -68,7 +73,10 @@ async function runOn(runtime: Runtime): Promise<Omit<Score, 'runtime'>> {
       onVersion: (own) => {
         version = own;
       },
-      onResult: (result) => results.push(result),
+      onResult: (result) => {
+        results.push(result);
+        if (results.filter(isBad).length > MOST_FAILURES) throw new Error('Too many tests fail');
+      },
     });
   } catch (error) {
     crash = error;

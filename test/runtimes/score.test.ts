@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scoreOf } from './score.ts';
+import { vi as standIn } from './stand-ins/vitest.ts';
 
 /** What a runtime has run, by name: `bad` ends with an exclamation mark. */
 const ran = (...names: string[]) =>
@@ -60,4 +63,24 @@ describe('What a runtime lacks', () => {
     const { failures } = scoreOf(names, ran(...all), [{ what: 'eval', tests: /^x/ }]);
     expect(failures).toEqual(['No test needs eval']);
   });
+});
+
+const read = (...path: string[]) => readFileSync(join(import.meta.dirname, ...path), 'utf8');
+const found = (text: string, pattern: RegExp) =>
+  [...text.matchAll(pattern)].map((match) => match[1]!);
+
+describe('The stand-in for vitest', () => {
+  const suites = found(read('suite.ts'), /^import '(.*)';$/gm);
+
+  it.each(suites)('has all that %s uses', (suite) => {
+    const used = [
+      suite,
+      ...found(read(suite), /from '(.*\.ts)'/g).map((file) => join(suite, '..', file)),
+    ]
+      .map((file) => read(file))
+      .flatMap((text) => found(text, /\bvi\.(\w+)/g));
+    expect(Object.keys(standIn)).toEqual(expect.arrayContaining(used));
+  });
+
+  it('is held against every suite', () => expect(suites.length).toBeGreaterThan(9));
 });

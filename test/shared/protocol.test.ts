@@ -407,6 +407,23 @@ describe('A realm that has the lock', () => {
     expect(await tokenOf(one)).toBe('a1');
   });
 
+  it('keeps its own token when the store loses the one before, and has it back at once', async () => {
+    const place = new Place();
+    const one = open(place, 'a');
+    await one.set('first');
+    await one.get();
+    const before = place.stored;
+    place.beforeWrite = once(() => {
+      place.stored = undefined;
+      // It is missing when the write is refused, and there again at the next.
+      place.beforeWrite = once(() => {
+        place.stored = before;
+      });
+    });
+    expect((await renew(one)).token).toBe('a1');
+    expect(place.stored!.token).toBe('a1');
+  });
+
   it('checks the lock before every attempt, last thing before it sends', async () => {
     const place = new Place();
     const { locks, requests } = heldLocks();

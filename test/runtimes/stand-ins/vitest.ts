@@ -6,10 +6,25 @@ export * from '../../stand-in.ts';
 
 let clock: Clock | undefined;
 
+/** What stood at a global before it was stubbed. */
+const originals = new Map<PropertyKey, PropertyDescriptor | undefined>();
+
 export const vi = {
   fn,
   spyOn,
   restoreAllMocks,
+  stubGlobal(name: PropertyKey, value: unknown): void {
+    if (!originals.has(name))
+      originals.set(name, Object.getOwnPropertyDescriptor(globalThis, name));
+    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+  },
+  unstubAllGlobals(): void {
+    for (const [name, original] of originals) {
+      Reflect.deleteProperty(globalThis, name);
+      if (original) Object.defineProperty(globalThis, name, original);
+    }
+    originals.clear();
+  },
   useFakeTimers({ now = Date.now() }: { now?: number | Date } = {}): void {
     clock?.uninstall();
     // As vitest does: promises go on.
