@@ -451,7 +451,10 @@ export class TokenWorld implements World {
       assert.ok(controller?.signal.aborted);
     } else if ('token' in outcome) {
       assert.equal(outcome.token.session, session, 'no token of another session');
-      if (flight) assert.equal(session.over, undefined, 'no token of a session that is over');
+      if (flight) {
+        assert.equal(session.over, undefined, 'no token of a session that is over');
+        assert.notEqual(outcome.token, flight.base, 'nobody is sent with what is to be replaced');
+      }
       assert.ok(outcome.generation > (refused?.generation ?? 0), 'no token that was refused');
     } else if (outcome.code.startsWith('REFRESH')) {
       assert.equal(session.over, undefined);
