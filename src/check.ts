@@ -12,7 +12,8 @@ export function check(
   ok = typeof given === 'function',
 ): void {
   if (!ok) {
-    const shown = typeof given === 'string' ? `"${given}"` : String(given);
-    throw new TypeError(`"${name}" must be ${wanted}, got ${shown} (${typeof given})`);
+    throw new TypeError(
+      `"${name}" must be ${wanted}, got ${typeof given === 'string' ? `"${given}"` : String(given)} (${typeof given})`,
+    );
   }
 }

@@ -19,11 +19,48 @@ export class Flight<Value> implements FlightContext {
   declare promise?: Promise<Value>;
   /** Callers who have not left. Those without a signal never leave. */
   callers = 0;
+  /** By the monotonic clock. Only where somebody asks how long it takes. */
+  declare startedAt?: number;
   /** Created when the task first reads its signal; without one there is nothing to abort. */
-  declare controller?: AbortController;
+  declare abortController?: AbortController;
 
   get signal(): AbortSignal {
-    return (this.controller ??= new AbortController()).signal;
+    return (this.abortController ??= new AbortController()).signal;
+  }
+
+  /**
+   * Its outcome: for those without a `signal` the very same promise, for others one that rejects when
+   * it aborts.
+   *
+   * @param finder Where callers find it by this `key`, if its task may read its signal.
+   * @throws {TypeError} When the task asks for it before it has returned: it would wait for itself.
+   */
+  join<Key>(
+    signal: AbortSignal | null | undefined,
+    finder?: Finder<Key, Value>,
+    key?: Key,
+  ): Promise<Value> {
+    if (!this.promise) throw new TypeError('task waits for itself');
+    this.callers++;
+    return signal ? this.until(signal, finder, key) : this.promise;
+  }
+
+  /** Apart from `join`, which allocates nothing. */
+  until<Key>(signal: AbortSignal, finder?: Finder<Key, Value>, key?: Key): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        reject(signal.reason);
+        if (!--this.callers && this.abortController) {
+          // Freed first, so that nobody joins a dying flight (tailscale/tailscale#18919).
+          finder!.free(key!, this);
+          this.abortController.abort(signal.reason);
+        }
+      };
+      this.promise!.finally(() => signal.removeEventListener('abort', leave)).then(resolve, reject);
+      // The task may have aborted it already, while it started.
+      if (signal.aborted) leave();
+      else signal.addEventListener('abort', leave);
+    });
   }
 }
 
@@ -33,53 +70,14 @@ interface Finder<Key, Value> {
   free(key: Key, flight: Flight<Value>): void;
 }
 
-/**
- * The outcome of a flight: for those without a `signal` the very same promise, for others one that
- * rejects when it aborts.
- *
- * @param finder Of a flight whose task may read its signal.
- * @throws {TypeError} When the task asks for it before it has returned: it would wait for itself.
- */
-export function join<Key, Value>(
-  flight: Flight<Value>,
-  signal: AbortSignal | null | undefined,
-  finder?: Finder<Key, Value>,
-  key?: Key,
-): Promise<Value> {
-  if (!flight.promise) throw new TypeError('task waits for itself');
-  flight.callers++;
-  return signal ? joinUntil(flight, signal, finder, key) : flight.promise;
-}
-
-/** Apart from `join`, which allocates nothing. */
-function joinUntil<Key, Value>(
-  flight: Flight<Value>,
-  signal: AbortSignal,
-  finder?: Finder<Key, Value>,
-  key?: Key,
-): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const leave = () => {
-      reject(signal.reason);
-      if (!--flight.callers && flight.controller) {
-        // Freed first, so that nobody joins a dying flight (tailscale/tailscale#18919).
-        finder!.free(key!, flight);
-        flight.controller.abort(signal.reason);
-      }
-    };
-    flight.promise!.finally(() => signal.removeEventListener('abort', leave)).then(resolve, reject);
-    // The task may have aborted it already, while it started.
-    if (signal.aborted) leave();
-    else signal.addEventListener('abort', leave);
-  });
-}
-
 /** What is promised, unless the signal aborts before. */
 export function until<Value>(
   signal: AbortSignal | null | undefined,
   promised: Value | PromiseLike<Value>,
 ): Promise<Value> {
-  return join({ promise: Promise.resolve(promised), callers: 0 } as Flight<Value>, signal);
+  const flight = new Flight<Value>();
+  flight.promise = Promise.resolve(promised);
+  return flight.join(signal);
 }
 
 /** Tells a hook. Never await this: what the hook throws, now or later, is ignored. */

@@ -1,7 +1,7 @@
 import pRetry from 'p-retry';
 import { check } from './check.ts';
 import type { Credential } from './credential.ts';
-import { Flight, join, tell, until } from './flight.ts';
+import { Flight, tell, until } from './flight.ts';
 import { answerOf, isTransient, retryAfter } from './refresh-failure.ts';
 import type { Membership } from './shared-tokens.ts';
 import {
@@ -241,7 +241,7 @@ export function createSession<Token>(
     }
     // The use that begins it ahead of time does not wait for it.
     if (ahead) flight.callers--;
-    await join(flight, signal);
+    await flight.join(signal);
     if (over) throw over;
     return credential!;
   };

@@ -66,7 +66,7 @@ export function singleFlight(
 ): SingleFlight<any, any> {
   check('fn', fn);
   const { key } = options;
-  if (key != null || fn.length) check('key', key, 'a function such as id => id');
+  check('key', key ?? (fn.length ? key : fn), 'a function of the arguments');
   const flights = new FlightGroup<unknown, unknown>(options);
 
   const wrapper: SingleFlight<any, any> = (...args) =>

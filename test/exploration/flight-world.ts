@@ -165,8 +165,7 @@ export class FlightWorld implements World {
       };
       this.#tasks.push(task);
       if (how !== 'throws') return task.promise;
-      // One microtask earlier: there is no promise to await.
-      this.#end(task, `${task.name} throws`, TURNS_TO_HEAR - 1);
+      this.#end(task, `${task.name} throws`);
       throw task.outcome;
     };
     const started = this.#tasks.length;
@@ -188,10 +187,7 @@ export class FlightWorld implements World {
     promise.then(hear, hear);
     // It has ended, but its callers have not heard.
     if (joined.outcome !== undefined && controller) {
-      this.#expect(
-        joined,
-        (how === 'throws' ? TURNS_TO_HEAR - 1 : TURNS_TO_HEAR) + TURNS_OF_SIGNAL,
-      );
+      this.#expect(joined, TURNS_TO_HEAR + TURNS_OF_SIGNAL);
     }
   }
 
@@ -201,11 +197,11 @@ export class FlightWorld implements World {
     task[how](outcome);
   }
 
-  #end(task: Task, outcome: string, turns = TURNS_TO_HEAR): void {
+  #end(task: Task, outcome: string): void {
     task.outcome = outcome;
     this.#ended.push(task);
     const callers = this.#callers.filter((each) => each.task === task && each.controller);
-    this.#expect(task, callers.some(isWaiting) ? turns + TURNS_OF_SIGNAL : turns);
+    this.#expect(task, callers.some(isWaiting) ? TURNS_TO_HEAR + TURNS_OF_SIGNAL : TURNS_TO_HEAR);
   }
 
   #expect(task: Task, turns: number): void {
