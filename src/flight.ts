@@ -70,11 +70,12 @@ interface Finder<Key, Value> {
   free(key: Key, flight: Flight<Value>): void;
 }
 
-/** What is promised, unless the signal aborts before. */
+/** What is promised, unless the signal aborts before; what is there already costs no listener. */
 export function until<Value>(
   signal: AbortSignal | null | undefined,
   promised: Value | PromiseLike<Value>,
-): Promise<Value> {
+): Value | PromiseLike<Value> {
+  if (!signal || !(promised as PromiseLike<Value>)?.then) return promised;
   const flight = new Flight<Value>();
   flight.promise = Promise.resolve(promised);
   return flight.join(signal);

@@ -180,7 +180,11 @@ export function createSession<Token>(
         unref: true,
         shouldRetry,
       });
-      await until(signal, retrying).finally(() => clearTimeout(timer));
+      try {
+        await until(signal, retrying);
+      } finally {
+        clearTimeout(timer);
+      }
     };
 
     try {
