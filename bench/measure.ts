@@ -21,9 +21,9 @@ export interface Subject {
   readonly args: readonly string[];
 }
 
-/** Called last thing by a script that measures. */
-export function report(figures: Figures): void {
-  console.log(JSON.stringify(figures));
+/** Called last thing by a script that measures, or that finds out something else. */
+export function report(result: Figures | Readonly<Record<string, string | undefined>>): void {
+  console.log(JSON.stringify(result));
 }
 
 /** The arguments of a script that measures. */
@@ -38,7 +38,7 @@ export async function measure(subjects: readonly Subject[]): Promise<Figures[]> 
     for (const [index, subject] of subjects.entries()) {
       // One after the other: two at once would share the caches of the machine.
       // oxlint-disable-next-line no-await-in-loop
-      taken[index]!.push(await measureOnce(subject));
+      taken[index]!.push(await runOnce<Figures>(subject));
     }
   }
   return taken.map((figures) =>
@@ -48,13 +48,16 @@ export async function measure(subjects: readonly Subject[]): Promise<Figures[]> 
   );
 }
 
-async function measureOnce({ script, args: own }: Subject): Promise<Figures> {
+/** What the subject reports, run once in a process of its own. */
+export async function runOnce<Result>({ script, args: own }: Subject): Promise<Result> {
   const file = fileURLToPath(new URL(script, import.meta.url));
   const flags = ['--expose-gc', '--import', 'tsx', file, ...own];
   const { stdout } = await run(process.execPath, quick ? [...flags, '--quick'] : flags, {
     timeout: 300_000,
+    // As what is measured is used: some do more when they are developed with.
+    env: { ...process.env, NODE_ENV: 'production' },
   });
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Figures;
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Result;
 }
 
 /** Undefined when any is: what fails once has failed. */
