@@ -18,7 +18,7 @@ export interface Environment {
 }
 
 export function environment(): Environment {
-  const [{ model }] = cpus() as [{ model: string }];
+  const { model } = cpus()[0]!;
   const gibibytes = Math.round(totalmem() / 2 ** 30);
   const peers = Object.keys(manifestOf('.').devDependencies);
   return {

@@ -14,7 +14,7 @@ export interface Case {
   /** Ours must need at most so many times what is written by hand needs. */
   readonly goal?: number;
   /** Undefined when the contestant has no room for it. */
-  measure(create: Create): number | undefined | Promise<number | undefined>;
+  readonly measure: (create: Create) => Promise<number | undefined>;
 }
 
 const KEY = 'a';

@@ -10,7 +10,7 @@ export interface Check {
   readonly title: string;
   /** What passes. */
   readonly legend: string;
-  run(create: Create): Promise<Complaint>;
+  readonly run: (create: Create) => Promise<Complaint>;
 }
 
 const KEY = 'a';
@@ -31,16 +31,17 @@ function flightsOf(create: Create, run: (number: number) => unknown) {
 
 /** The same job as everyone's: who fails this is not measured. */
 export async function share(create: Create): Promise<Complaint> {
-  const { open, promise } = gate();
+  const landing = gate();
   const shared = flightsOf(create, async (number) => {
-    await promise;
+    await landing.promise;
     return number;
   });
   const all = Promise.all(callers(shared.flights));
   await settled();
-  open();
+  landing.open();
   if ((await all).join() !== '1,1,1') return 'concurrent calls do not share one run';
   if ((await shared.flights.call(KEY)) !== 2) return 'the next call does not run the task again';
+  return undefined;
 }
 
 /** Each is run in a process of its own. */
@@ -56,10 +57,11 @@ export const checks: Readonly<Record<string, Check>> = {
       });
       const [outcome] = await Promise.allSettled([promised(() => flights.call(KEY))]);
       if (outcome.status === 'fulfilled') return 'the caller does not hear of it';
-      if (outcome.reason instanceof ThrownAtOnce) return 'it is thrown at the caller, not rejected';
+      if (outcome.reason === THROWN_AT_ONCE) return 'it is thrown at the caller, not rejected';
       if (outcome.reason !== error) return `another error: ${outcome.reason}`;
       const [next] = await Promise.allSettled([flights.call(KEY)]);
       if (next.status === 'rejected') return 'the key is never free again';
+      return undefined;
     },
   },
   reentry: {
@@ -71,6 +73,7 @@ export const checks: Readonly<Record<string, Check>> = {
       });
       await promised(() => self.flights.call(KEY)).catch(() => {});
       if (self.runs > 1) return 'it starts itself again, until the stack overflows';
+      return undefined;
     },
   },
   freed: {
@@ -91,6 +94,7 @@ export const checks: Readonly<Record<string, Check>> = {
           }
         }
       }
+      return undefined;
     },
   },
   forget: {
@@ -113,11 +117,12 @@ export const checks: Readonly<Record<string, Check>> = {
         await delay(20);
         const third = flights.call(KEY);
         await settled();
-        for (const { open } of gates) open();
+        for (const each of gates) each.open();
         await Promise.all([heard, third]);
         if (forgotten.runs === 1) return 'nothing is forgotten';
         if (forgotten.runs > 2) return `an old run that ${fails ? 'fails' : 'succeeds'} evicts it`;
       }
+      return undefined;
     },
   },
   unhandled: {
@@ -126,15 +131,16 @@ export const checks: Readonly<Record<string, Check>> = {
     async run(create) {
       let unhandled = 0;
       process.on('unhandledRejection', () => unhandled++);
-      const { promise, fail } = gate();
-      const { flights } = flightsOf(create, () => promise);
+      const landing = gate();
+      const { flights } = flightsOf(create, () => landing.promise);
       const all = callers(flights).map((call) => call.catch(() => {}));
       await settled();
-      fail(new Error('of the task'));
+      landing.fail(new Error('of the task'));
       await Promise.all(all);
       // Long enough for timers and for what is rejected late.
       await delay(50);
       if (unhandled > 0) return `${unhandled} unhandled`;
+      return undefined;
     },
   },
   abort: {
@@ -143,8 +149,8 @@ export const checks: Readonly<Record<string, Check>> = {
     async run(create) {
       // Whoever started the flight must be able to leave it, and so must whoever joined.
       for (const leaver of [0, 1]) {
-        const { promise, open } = gate();
-        const { flights } = flightsOf(create, () => promise.then(() => 'landed'));
+        const landing = gate<string>();
+        const { flights } = flightsOf(create, () => landing.promise);
         if (!flights.callUntil) return 'missing';
         const controllers = [new AbortController(), new AbortController()];
         const calls = controllers.map(({ signal }) => flights.callUntil!(KEY, signal));
@@ -152,10 +158,11 @@ export const checks: Readonly<Record<string, Check>> = {
         await settled();
         controllers[leaver]!.abort('left');
         const heard = await Promise.race([left, delay(100, 'goes on waiting')]);
-        open();
+        landing.open('landed');
         if (heard !== 'rejected: left') return `who leaves: ${heard}`;
         if ((await stayed) !== 'fulfilled: landed') return `who stays: ${await stayed}`;
       }
+      return undefined;
     },
   },
 };
@@ -168,13 +175,13 @@ const tellOutcome = (call: Promise<unknown>): Promise<string> =>
     (error) => `rejected: ${error}`,
   );
 
-class ThrownAtOnce {}
+const THROWN_AT_ONCE = Symbol('thrown at once');
 
-/** Rejects with a {@link ThrownAtOnce} when the call itself throws. */
+/** Rejects with {@link THROWN_AT_ONCE} when the call itself throws. */
 function promised(call: () => Promise<unknown>): Promise<unknown> {
   try {
     return call();
   } catch {
-    return Promise.reject(new ThrownAtOnce());
+    return Promise.reject(THROWN_AT_ONCE);
   }
 }

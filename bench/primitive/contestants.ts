@@ -7,11 +7,11 @@ export type Task = () => Promise<unknown>;
 /** One contestant at work. */
 export interface Flights {
   /** One call. Calls with equal keys share; without keys, all do. */
-  call(key: string): Promise<unknown>;
+  readonly call: (key: string) => Promise<unknown>;
   /** The same with a signal of this caller's own. */
-  callUntil?(key: string, signal: AbortSignal): Promise<unknown>;
+  readonly callUntil?: (key: string, signal: AbortSignal) => Promise<unknown>;
   /** Makes the next call start a run of its own. */
-  forget?(key: string): unknown;
+  readonly forget?: (key: string) => unknown;
 }
 
 /** @param keys How many there may be at once, for those who allot room. */
@@ -52,7 +52,7 @@ export const contestants: Readonly<Record<string, Contestant>> = {
     setup: '`singleFlight(task)`',
     load: async () => (task) => {
       const call = singleFlight(() => task());
-      return { call, forget: call.forget };
+      return { call, forget: () => call.forget() };
     },
   },
   'singleFlight with key': {
@@ -60,7 +60,7 @@ export const contestants: Readonly<Record<string, Contestant>> = {
     setup: '`singleFlight(task, { key: (key) => key })`',
     load: async () => (task) => {
       const call = singleFlight((_key: string) => task(), { key: (key) => key });
-      return { call, forget: call.forget };
+      return { call, forget: (key) => call.forget(key) };
     },
   },
   'FlightGroup.run': {

@@ -4,7 +4,7 @@ import { cases, growth } from './cases.ts';
 import { contestants } from './contestants.ts';
 
 const [name, contestant] = args();
-const { measure } = { ...cases, ...growth }[name!]!;
-report({ figure: await measure(await contestants[contestant!]!.load()) });
+const measured = { ...cases, ...growth }[name!]!;
+report({ figure: await measured.measure(await contestants[contestant!]!.load()) });
 // A peer's timers may go on.
 process.exit();
