@@ -138,7 +138,7 @@ const signalsOf = (count: number): AbortSignal[] =>
 export const cases: Readonly<Record<string, Case>> = {
   join: {
     title: 'Join',
-    text: `A call for a key that is pending: ${JOINERS} of them, before it lands.`,
+    text: `A call for a key that is pending: ${JOINERS} of them, before it lands. All are compared with the Map.`,
     unit: 'ns',
     goal: 1.25,
     measure: (create) => join(create, JOINERS, ({ call }) => call(KEY)),

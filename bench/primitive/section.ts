@@ -29,6 +29,7 @@ export async function section(): Promise<Section> {
   const text = [
     'Each does the same job: concurrent calls share one run, and the call after that runs again.',
     setups.join('\n'),
+    '`× by hand` is the ratio to the Map by hand, or to the closure for those without keys; `passed` is how many checks a contestant has passed.',
     '### Correct',
     correctnessText(marked),
     ...Object.entries(cases).map(([name, each]) => caseText(each, figures[name]!, marked)),
@@ -81,9 +82,10 @@ function takesPart(contestant: string, needs: Case['needs'], marks: Marks): bool
 /** What a contestant is compared with. */
 function siblingByHand(name: string, contestant: string): string {
   const { isKeyless } = contestants[contestant]!;
-  if (cases[name]?.needs === 'signal')
+  if (cases[name]?.needs === 'signal') {
     return isKeyless ? by.CLOSURE_WITH_SIGNAL : by.MAP_WITH_SIGNAL;
-  // The compiler takes the joining of a closure out of the loop altogether.
+  }
+  // A closure has nothing to look up, and ours looks up even its only flight: the goal allows for it.
   return isKeyless && name !== 'join' ? by.CLOSURE : by.MAP;
 }
 
