@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs';
 import { section as bytes } from './bytes.ts';
 import { environment, type Environment } from './environment.ts';
-import { args, quick, type Section } from './measure.ts';
+import { args, quick, ROUNDS, type Section } from './measure.ts';
 import { requirePeers } from './peers.ts';
 import { section as primitive } from './primitive/section.ts';
 
@@ -31,7 +31,7 @@ function heading({ machine, node, date, versions }: Environment): string {
     'Written by `npm run bench`; do not edit.',
     `${machine}. Node ${node}, ${date}.`,
     `Measured: ${list.join(', ')}.`,
-    'Every figure is taken in a process of its own, in rounds in which all take turns, and is the median of its rounds.',
+    `What is timed or weighed is so in a process of its own, in ${ROUNDS} rounds in which all take turns, unless said otherwise. The medians count.`,
   ].join('\n\n');
 }
 

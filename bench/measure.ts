@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 /** Only proves that it runs: the figures mean nothing. */
 export const quick = process.argv.includes('--quick');
 
-const ROUNDS = quick ? 1 : 7;
+/** Of which the median counts. */
+export const ROUNDS = quick ? 1 : 7;
 
 /** How often something is done: hardly ever when quick. */
 export const times = (count: number): number => Math.ceil(count * (quick ? 0.02 : 1));

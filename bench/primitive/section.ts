@@ -125,7 +125,7 @@ function growthText(figures: Figured): string {
   const head = PENDING.map((pending) => pending.toLocaleString('en'));
   return [
     '### Growth',
-    'Nanoseconds for a cold call while so many other keys are pending (–: the heap has no room for them).',
+    `Nanoseconds for a cold call while so many other keys are pending, in ${GROWTH_ROUNDS} rounds (–: the heap has no room for them).`,
     table(['pending', ...head], lines),
   ].join('\n\n');
 }
