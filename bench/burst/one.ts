@@ -11,6 +11,12 @@ let unhandled = 0;
 // By default the first would end the process, and nobody would learn which client it was.
 process.on('unhandledRejection', () => unhandled++);
 
+// Before the harness gives up, and with it all that was measured so far.
+setTimeout(() => {
+  report({ isTooSlow: 1 });
+  process.exit();
+}, 240_000).unref();
+
 await boundFetch();
 const server = await startServer();
 const client = await { ...ours, ...others }[name]!(server);
@@ -27,37 +33,34 @@ interface Outcome extends Burst {
   isAlive: boolean;
 }
 
-async function take(create: () => Promise<Call>, count = requests): Promise<Outcome> {
+async function take(create: () => Promise<Call>): Promise<Outcome> {
   // None pays for the garbage of another.
   globalThis.gc!();
-  const taken = await burst(await create(), count);
+  const taken = await burst(await create(), requests);
   const { refreshes, refusals, answers, isAlive } = await server.count();
   return { ...taken, refreshes, isAlive, sends: refusals + answers };
 }
 
-/** @returns The bursts of the client, beside those by hand. Ends with the first that hangs. */
-async function takeTurns(turns: number): Promise<{ own: Outcome; hand: Outcome }[]> {
-  const taken: { own: Outcome; hand: Outcome }[] = [];
-  // The one before the first opens connections and warms the code.
-  for (let turn = quick ? 0 : -1; turn < turns; turn++) {
-    const count = turn < 0 ? Math.max(requests, 200) : requests;
-    const first = turn % 2 === 0 ? await take(byHand, count) : undefined;
-    const own = await take(byClient, count);
-    if (turn >= 0 || own.hanging) {
-      taken.push({ own, hand: first ?? (await take(byHand, count)) });
-    } else {
-      await take(byHand, count);
-    }
-    if (own.hanging) break;
+/** One of each, in changing order. */
+async function takeTurn(turn: number): Promise<{ own: Outcome; hand: Outcome }> {
+  if (turn % 2) return { own: await take(byClient), hand: await take(byHand) };
+  const hand = await take(byHand);
+  return { hand, own: await take(byClient) };
+}
+
+/** Ends with the first that hangs: what is left of it would disturb the next. */
+async function takeTurns(count: number): Promise<Awaited<ReturnType<typeof takeTurn>>[]> {
+  // Opens connections and warms the code.
+  const first = await takeTurn(0);
+  if (first.own.hanging || quick) return [first];
+  const taken: (typeof first)[] = [];
+  while (taken.length < count && !taken.at(-1)?.own.hanging) {
+    taken.push(await takeTurn(taken.length + 1));
   }
   return taken;
 }
 
-const turnsOf = () => {
-  if (quick || requests >= 5000) return 1;
-  return requests >= 1000 ? 3 : 7;
-};
-const turns = await takeTurns(turnsOf());
+const turns = await takeTurns(requests < 5000 ? 3 : 1);
 const owns = turns.map(({ own }) => own);
 const isHanging = owns.some(({ hanging }) => hanging);
 const middle = (what: (turn: (typeof turns)[number]) => number) =>
