@@ -7,6 +7,9 @@ import { boundFetch, others, ours, type Call } from './clients.ts';
 const [name = '', ...numbers] = args();
 const [requests, spread] = numbers.map(Number) as [number, number];
 
+// tsx turns them on, and axios reads the stack of every refusal: nobody else would pay for the mapping.
+process.setSourceMapsEnabled(false);
+
 let unhandled = 0;
 // By default the first would end the process, and nobody would learn which client it was.
 process.on('unhandledRejection', () => unhandled++);
