@@ -1,17 +1,26 @@
 /**
- * `npm run bench [-- --quick] [-- names…]`: measures the sections that are named, or all of them.
- * A whole run writes results.md, and results.json for those who draw; `--quick` only proves that it
- * runs.
+ * `npm run bench [-- --quick] [-- names…]`: measures the sections that are named, or all of them, which
+ * takes the better part of an hour. Each is written into results.json as soon as it is measured, and
+ * results.md and the pictures are drawn from that; `--quick` only proves that it runs.
  */
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { section as adapters } from './adapters/section.ts';
+import { section as burst } from './burst/section.ts';
 import { section as bytes } from './bytes.ts';
-import { environment, type Environment } from './environment.ts';
-import { args, quick, ROUNDS, type Section } from './measure.ts';
+import { environment } from './environment.ts';
+import { args, quick, type Section } from './measure.ts';
 import { requirePeers } from './peers.ts';
+import { drawPictures } from './pictures.ts';
+import { markdownOf, type Results } from './results.ts';
 import { section as primitive } from './primitive/section.ts';
 
 /** In the order of the results. */
-const SECTIONS: Readonly<Record<string, () => Promise<Section>>> = { primitive, bytes };
+const SECTIONS: Readonly<Record<string, () => Promise<Section>>> = {
+  primitive,
+  adapters,
+  burst,
+  bytes,
+};
 
 function wanted(): string[] {
   const known = Object.keys(SECTIONS);
@@ -22,34 +31,27 @@ function wanted(): string[] {
   return named.length > 0 ? named : known;
 }
 
-const textOf = ({ title, text }: Section): string => `## ${title}\n\n${text}\n`;
+const fileOf = (name: string) => new URL(name, import.meta.url);
+const results = fileOf('results.json');
 
-function heading({ machine, node, date, versions }: Environment): string {
-  const list = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
-  return [
-    '# What oneflight costs, beside what else there is',
-    'Written by `npm run bench`; do not edit.',
-    `${machine}. Node ${node}, ${date}.`,
-    `Measured: ${list.join(', ')}.`,
-    `What is timed or weighed is so in a process of its own, in ${ROUNDS} rounds in which all take turns, unless said otherwise. The medians count.`,
-  ].join('\n\n');
-}
-
-function write(sections: Readonly<Record<string, Section>>): void {
-  const about = environment();
-  const texts = Object.values(sections).map(textOf);
-  const data = Object.entries(sections).map(([name, each]) => [name, each.data]);
-  const results = { ...about, sections: Object.fromEntries(data) };
-  const file = (name: string) => new URL(name, import.meta.url);
-  writeFileSync(file('results.md'), [`${heading(about)}\n`, ...texts].join('\n'));
-  writeFileSync(file('results.json'), `${JSON.stringify(results, undefined, 2)}\n`);
+/** Replaces what was measured before of the same section. */
+function write(name: string, section: Section): void {
+  const before = existsSync(results) ? (JSON.parse(readFileSync(results, 'utf8')) as Results) : {};
+  const all = { ...before, [name]: { ...environment(), ...section } };
+  const ordered = Object.fromEntries(
+    Object.keys(SECTIONS).flatMap((each) => (all[each] ? [[each, all[each]]] : [])),
+  );
+  writeFileSync(results, `${JSON.stringify(ordered, undefined, 2)}\n`);
+  writeFileSync(fileOf('results.md'), markdownOf(ordered));
+  drawPictures(ordered);
 }
 
 requirePeers();
-const sections: Record<string, Section> = {};
 for (const name of wanted()) {
-  sections[name] = await SECTIONS[name]!();
-  console.log(textOf(sections[name]));
+  // One after the other: each has the machine to itself.
+  // oxlint-disable-next-line no-await-in-loop
+  const section = await SECTIONS[name]!();
+  console.log(`## ${section.title}\n\n${section.text}\n`);
+  if (!quick) write(name, section);
 }
 if (quick) console.log('Quick: only that it runs. The figures mean nothing.');
-else if (args().length === 0) write(sections);

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 export const quick = process.argv.includes('--quick');
 
 /** Of which the median counts. */
-export const ROUNDS = quick ? 1 : 7;
+export const ROUNDS = quick ? 1 : 5;
 
 /** How often something is done: hardly ever when quick. */
 export const times = (count: number): number => Math.ceil(count * (quick ? 0.02 : 1));
