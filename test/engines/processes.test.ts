@@ -139,11 +139,7 @@ async function countWhenQuiet(): Promise<number> {
 }
 
 /** The proof itself, over one client. */
-async function prove(
-  client: ClientName,
-  port: number,
-  rounds: number,
-): Promise<void> {
+async function prove(client: ClientName, port: number, rounds: number): Promise<void> {
   const { session, token } = server.signIn();
   await openTo(4, client, port);
   await realms[0]!.call('signIn', token);
