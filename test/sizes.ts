@@ -4,10 +4,14 @@ import { build, type BuildResult, type Metafile } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** What a user's bundler makes of an import of the built package. */
-export async function bundle(code: string, external: string[] = []) {
+/**
+ * What a user's bundler makes of an import of the built package.
+ *
+ * @param resolveDir Where packages are looked for, such as those that are measured beside ours.
+ */
+export async function bundle(code: string, external: string[] = [], resolveDir = root) {
   const result: BuildResult<{ write: false; metafile: true }> = await build({
-    stdin: { contents: code, resolveDir: root },
+    stdin: { contents: code, resolveDir },
     bundle: true,
     minify: true,
     write: false,

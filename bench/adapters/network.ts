@@ -1,0 +1,40 @@
+/** `network.ts <client> <request> <origin> <tokens>`: what a wrapped client costs on loopback. */
+import { args, quick, report } from '../measure.ts';
+import { quartiles, takeBlocks, typical } from './blocks.ts';
+import type { Call, RequestKind } from './clients.ts';
+
+/** How many requests are under way at a time. */
+const CONCURRENCY = 16;
+const [client, request, origin, tokens] = args();
+
+async function send(call: Call, requests: number): Promise<void> {
+  let left = requests;
+  const lane = async () => {
+    while (left-- > 0) await call();
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, lane));
+}
+
+const { bare, wrapped, again } = await takeBlocks(
+  client!,
+  request as RequestKind,
+  { origin: origin!, tokens: JSON.parse(tokens!) },
+  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 42, requests: 250, warmUps: 6 },
+  send,
+);
+const [low, ratio, high] = quartiles(wrapped.map(({ cpu }, n) => cpu / bare[n]!.cpu));
+const [noiseLow, noise, noiseHigh] = quartiles(again.map(({ cpu }, n) => cpu / bare[n]!.cpu));
+report({
+  ratio,
+  low,
+  high,
+  noise,
+  noiseLow,
+  noiseHigh,
+  bareMicroseconds: typical(bare, 'cpu'),
+  wrappedMicroseconds: typical(wrapped, 'cpu'),
+  barePerSecond: 1e6 / typical(bare, 'wall'),
+  wrappedPerSecond: 1e6 / typical(wrapped, 'wall'),
+});
+// Connections that are kept would keep the process.
+process.exit();

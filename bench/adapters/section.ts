@@ -1,0 +1,98 @@
+import { measure, quick, table, type Figures, type Section } from '../measure.ts';
+import { startServer } from '../server/start.ts';
+import { clients, REQUESTS } from './clients.ts';
+
+/** All of them; when quick, one of each client, and every request with some client. */
+const CASES = Object.keys(clients).flatMap((client, nth) =>
+  REQUESTS.filter((_, n) => !quick || nth % REQUESTS.length === n).map((request) => ({
+    client,
+    request,
+  })),
+);
+/** A transport that axios has by name cannot be a stub, but for `fetch`. */
+const STUBBED = CASES.filter(({ client }) => client !== 'axios');
+/** For the ratio of CPU time, on the network. */
+const GOAL = 1.03;
+
+/** What an adapter costs while no token expires. */
+export async function section(): Promise<Section> {
+  const network = await measureNetwork();
+  const own = await measure(
+    STUBBED.map(({ client, request }) => ({ script: 'adapters/stub.ts', args: [client, request] })),
+  );
+  return {
+    title: 'Adapters while no token expires',
+    text: [NETWORK, networkTable(network), OWN, ownTable(own)].join('\n\n'),
+    data: {
+      goal: GOAL,
+      network: CASES.map((each, n) => ({ ...each, ...network[n] })),
+      own: STUBBED.map((each, n) => ({ ...each, ...own[n] })),
+    },
+  };
+}
+
+/** One server for all: what it does to one block it does to the next. */
+async function measureNetwork(): Promise<Figures[]> {
+  const server = await startServer();
+  try {
+    const tokens = JSON.stringify(await server.signIn({ isGood: true }));
+    return await measure(
+      CASES.map(({ client, request }) => ({
+        script: 'adapters/network.ts',
+        args: [client, request, server.api, tokens],
+      })),
+    );
+  } finally {
+    await server.close();
+  }
+}
+
+const NETWORK = `Each client wrapped by \`withTokenRefresh\`, against the same client bare, which sends the same
+\`Authorization\` header by itself. The server is another process on loopback; 16 requests are under way
+at a time, each answer is read. CPU time is that of the client's process. Both are measured in the same
+process, in 42 short blocks of 250 requests each, in changing order; a ratio is that of two blocks of the
+same turn, the figure is the median of these, and in brackets are their quartiles. "noise" is the same of
+the bare client against another bare one. The goal is a ratio of at most ${GOAL}.`;
+
+function networkTable(figures: readonly Figures[]): string {
+  const rows = CASES.map(({ client, request }, n) => {
+    const of = figures[n]!;
+    return [
+      client,
+      request,
+      `${ratio(of['ratio'])} (${ratio(of['low'])}–${ratio(of['high'])})`,
+      `${ratio(of['noise'])} (${ratio(of['noiseLow'])}–${ratio(of['noiseHigh'])})`,
+      whole(of['bareMicroseconds']),
+      whole(of['wrappedMicroseconds']),
+      whole(of['barePerSecond']),
+      whole(of['wrappedPerSecond']),
+    ];
+  });
+  return table(
+    ['client', 'request', 'CPU ratio', 'noise', 'bare µs', 'wrapped µs', 'bare /s', 'wrapped /s'],
+    rows,
+  );
+}
+
+const OWN = `The same without a network, one request after the other over a stub that answers at once: the CPU
+time that an adapter adds to a request, in nanoseconds; in brackets the quartiles of 60 turns of 500
+requests each. "noise" is what another bare client adds to the bare one. With an adapter given to axios
+as a function, the stub is that function. A transport that axios has by name cannot be a stub, but for
+\`fetch\`: its cost is in the first table only.`;
+
+function ownTable(figures: readonly Figures[]): string {
+  const rows = STUBBED.map(({ client, request }, n) => {
+    const of = figures[n]!;
+    return [
+      client,
+      request,
+      `${whole(of['nanoseconds'])} (${whole(of['low'])}–${whole(of['high'])})`,
+      `${whole(of['noise'])} (${whole(of['noiseLow'])}–${whole(of['noiseHigh'])})`,
+      whole(of['bareNanoseconds']),
+    ];
+  });
+  return table(['client', 'request', 'added ns', 'noise ns', 'bare ns'], rows);
+}
+
+const ratio = (value: number | undefined) => value!.toFixed(3);
+const whole = (value: number | undefined) => value!.toFixed(0);
