@@ -11,7 +11,7 @@ import { environment } from './environment.ts';
 import { args, quick, type Section } from './measure.ts';
 import { requirePeers } from './peers.ts';
 import { drawPictures } from './pictures.ts';
-import { markdownOf, type Results } from './results.ts';
+import { markdownOf, summaryOf, type Results } from './results.ts';
 import { section as primitive } from './primitive/section.ts';
 
 /** In the order of the results. */
@@ -44,6 +44,19 @@ function write(name: string, section: Section): void {
   writeFileSync(results, `${JSON.stringify(ordered, undefined, 2)}\n`);
   writeFileSync(fileOf('results.md'), markdownOf(ordered));
   drawPictures(ordered);
+  if (Object.keys(SECTIONS).every((each) => ordered[each])) writeSummary(summaryOf(ordered));
+}
+
+/** README's account of the results: what stands between two comments. */
+function writeSummary(summary: string): void {
+  const file = fileOf('../README.md');
+  const readme = readFileSync(file, 'utf8');
+  const measured = /(?<=<!-- measured -->\n)[^]*(?=\n<!-- \/measured -->)/;
+  if (!measured.test(readme)) throw new Error('README has no place for what was measured');
+  writeFileSync(
+    file,
+    readme.replace(measured, () => summary),
+  );
 }
 
 requirePeers();

@@ -1,27 +1,6 @@
 /** Draws docs/primitive.svg and docs/burst.svg of what was measured: readable on white and on black. */
 import { writeFileSync } from 'node:fs';
-import type { Results } from './results.ts';
-
-interface Figure {
-  readonly name: string;
-  readonly figure?: number;
-}
-
-interface PrimitiveData {
-  readonly correctness: Record<string, Record<string, { readonly mark: string }>>;
-  readonly figures: Record<string, readonly Figure[]>;
-}
-
-interface Burst {
-  readonly client: string;
-  readonly isOurs: boolean;
-  readonly n: number;
-  readonly spread: number;
-  readonly answers?: number;
-  readonly refreshes?: number;
-  readonly hanging?: number;
-  readonly isAlive?: number;
-}
+import type { BurstData, PrimitiveData, Results } from './results.ts';
 
 const WIDTH = 900;
 const ROW = 26;
@@ -113,7 +92,7 @@ function drawPrimitive({ correctness, figures }: PrimitiveData): string {
 const TRACK_AT = 300;
 const TRACK = 330;
 
-function drawBurst(bursts: readonly Burst[]): string {
+function drawBurst({ bursts }: BurstData): string {
   const shown = bursts.filter(({ n, spread }) => n === 100 && spread === 300);
   const rows = shown.map(
     ({ client, isOurs, n, answers = 0, refreshes = 0, hanging, isAlive }, nth) => {
@@ -160,5 +139,5 @@ export function drawPictures({ primitive, burst }: Results): void {
   const write = (name: string, svg: string) =>
     writeFileSync(new URL(`../docs/${name}.svg`, import.meta.url), svg);
   if (primitive) write('primitive', drawPrimitive(primitive.data as PrimitiveData));
-  if (burst) write('burst', drawBurst((burst.data as { bursts: Burst[] }).bursts));
+  if (burst) write('burst', drawBurst(burst.data as BurstData));
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import manifest from '../package.json' with { type: 'json' };
+import { summaryOf, type Results } from '../bench/results.ts';
 import { startAuthorizationServer } from './authorization-server.ts';
 import { blocksOf, complaintsOf, read, root, writeModule } from './markdown.ts';
 import { sizeTable } from './sizes.ts';
@@ -123,6 +124,11 @@ describe('The links in README and CONTRIBUTING', () => {
 describe('The numbers in README', () => {
   it('are those of the built package', async () => {
     expect(readme, '`npm run sizes` writes them').toContain(await sizeTable());
+  });
+
+  it('are those of the last benchmark', () => {
+    const results = JSON.parse(read('bench/results.json')) as Results;
+    expect(readme, '`npm run bench` writes them').toContain(summaryOf(results));
   });
 
   it('and the error codes are those of the source', () => {
