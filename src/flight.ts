@@ -22,10 +22,10 @@ export class Flight<Value> implements FlightContext {
   /** By the monotonic clock. Only where somebody asks how long it takes. */
   declare startedAt?: number;
   /** Created when the task first reads its signal; without one there is nothing to abort. */
-  declare abortController?: AbortController;
+  declare abort?: AbortController;
 
   get signal(): AbortSignal {
-    return (this.abortController ??= new AbortController()).signal;
+    return (this.abort ??= new AbortController()).signal;
   }
 
   /**
@@ -40,7 +40,7 @@ export class Flight<Value> implements FlightContext {
     finder?: Finder<Key, Value>,
     key?: Key,
   ): Promise<Value> {
-    if (!this.promise) throw new TypeError('task waits for itself');
+    if (!this.promise) throw new TypeError('task awaits itself');
     this.callers++;
     return signal ? this.until(signal, finder, key) : this.promise;
   }
@@ -50,10 +50,10 @@ export class Flight<Value> implements FlightContext {
     return new Promise((resolve, reject) => {
       const leave = () => {
         reject(signal.reason);
-        if (!--this.callers && this.abortController) {
+        if (!--this.callers && this.abort) {
           // Freed first, so that nobody joins a dying flight (tailscale/tailscale#18919).
           finder!.free(key!, this);
-          this.abortController.abort(signal.reason);
+          this.abort.abort(signal.reason);
         }
       };
       this.promise!.finally(() => signal.removeEventListener('abort', leave)).then(resolve, reject);
