@@ -140,3 +140,11 @@ it('releases the refused response for a replay only: else its caller gets it', a
   await open()({ setAside });
   expect(release).toHaveBeenCalledTimes(1);
 });
+
+it('adds no listener to a signal while nothing has to be waited for: Node warns of more than ten', async () => {
+  const { signal } = new AbortController();
+  const listen = vi.spyOn(signal, 'addEventListener');
+  const send = client(createTokenSource({ token: 'good', refresh: () => 'second' }));
+  expect((await send({ signal })).sent).toBe('Bearer good');
+  expect(listen).not.toHaveBeenCalled();
+});

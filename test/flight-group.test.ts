@@ -375,6 +375,23 @@ describe('§3.9 onLand', () => {
     expect(onLand).toHaveBeenCalledWith(expect.objectContaining({ callers: 0 }));
   });
 
+  it('tells of an aborted flight when it has landed, not when its key is freed', async () => {
+    const onLand = vi.fn();
+    const group = new FlightGroup<string, string>({ onLand });
+    const task = gate<string>();
+    const caller = new AbortController();
+    const heeding = ({ signal }: FlightContext) => signal && task.promise;
+    const left = group.run('a', heeding, { signal: caller.signal });
+    caller.abort('left');
+    await expect(left).rejects.toBe('left');
+    expect([group.has('a'), onLand.mock.calls]).toEqual([false, []]);
+    task.fail('aborted');
+    await settled();
+    expect(onLand.mock.calls).toEqual([
+      [{ key: 'a', callers: 0, status: 'rejected', duration: expect.any(Number) }],
+    ]);
+  });
+
   it('is never awaited, and what it throws or rejects with is ignored', async () => {
     for (const onLand of [
       () => never(),
