@@ -40,7 +40,7 @@ export class Flight<Value> implements FlightContext {
     finder?: Finder<Key, Value>,
     key?: Key,
   ): Promise<Value> {
-    if (!this.promise) throw new TypeError('task waits for itself');
+    if (!this.promise) throw new TypeError('task awaits itself');
     this.callers++;
     return signal ? this.until(signal, finder, key) : this.promise;
   }

@@ -66,7 +66,7 @@ export function singleFlight(
 ): SingleFlight<any, any> {
   check('fn', fn);
   const { key } = options;
-  check('key', key ?? (fn.length ? key : fn), 'a function of arguments');
+  check('key', key ?? (fn.length ? key : fn), 'a function of the arguments');
   const flights = new FlightGroup<unknown, unknown>(options);
 
   // Apart, for speed: arguments that a task may need are an object more for every call.

@@ -319,7 +319,7 @@ describe('§3.8 Self-joining is an error', () => {
   it('gives a TypeError to a task that asks for its own key while it starts', async () => {
     const group = new FlightGroup<string, unknown>();
     const self = (): Promise<unknown> => group.run('a', self);
-    await expect(group.run('a', self)).rejects.toThrow(new TypeError('task waits for itself'));
+    await expect(group.run('a', self)).rejects.toThrow(new TypeError('task awaits itself'));
     expect(group.size).toBe(0);
   });
 

@@ -53,7 +53,7 @@ describe('singleFlight without a key', () => {
 
   it('§3.4 refuses a function with parameters, and says what to write', () => {
     expect(() => singleFlight(((id: string) => id) as never)).toThrow(
-      new TypeError('"key" must be a function of arguments, got undefined (undefined)'),
+      new TypeError('"key" must be a function of the arguments, got undefined (undefined)'),
     );
   });
 
@@ -155,7 +155,7 @@ describe('singleFlight and bad input', () => {
   it.each([
     [[undefined], '"fn" must be a function, got undefined (undefined)'],
     [[5], '"fn" must be a function, got 5 (number)'],
-    [[() => 1, { key: 'id' }], '"key" must be a function of arguments, got "id" (string)'],
+    [[() => 1, { key: 'id' }], '"key" must be a function of the arguments, got "id" (string)'],
     [[() => 1, { onLand: 1 }], '"onLand" must be a function, got 1 (number)'],
   ])('throws a TypeError when it is wrapped: %j', (args, message) => {
     expect(() => (singleFlight as (...args: unknown[]) => unknown)(...args)).toThrow(

@@ -40,11 +40,11 @@ describe('`refresh` that calls its own source', () => {
   it.each<[string, (tokens: TokenSource<string>) => Promise<unknown>]>([
     ['get', (tokens) => tokens.get()],
     ['renew', async (tokens) => tokens.renew(await tokens.get())],
-  ])('by `%s` at once fails, and says that it waits for itself', async (_, call) => {
+  ])('by `%s` at once fails, and says that it awaits itself', async (_, call) => {
     const tokens = source((get) => ({ refresh: () => call(get()) as never, timeout: 50 }));
     const error = await failureOf(tokens.renew(await tokens.get()));
     expect(error.name).toBe('RefreshFailedError');
-    expect(`${error.message} ${error.cause?.message}`).toContain('waits for itself');
+    expect(`${error.message} ${error.cause?.message}`).toContain('awaits itself');
     expect(tokens.refreshing).toBe(false);
   });
 

@@ -151,7 +151,7 @@ describe('A complaint', () => {
     );
     const key = Symbol('id') as never;
     expect(() => singleFlight(refresh, { key })).toThrow(
-      new TypeError('"key" must be a function of arguments, got Symbol(id) (symbol)'),
+      new TypeError('"key" must be a function of the arguments, got Symbol(id) (symbol)'),
     );
   });
 });
