@@ -201,7 +201,7 @@ export function createSession<Token>(
       if (ahead) aheadAt = Infinity;
       if (signal.aborted) {
         throw new RefreshFailedError(
-          '"timeout" is reached: sent through the wrapped client, refresh waits for itself',
+          '"timeout" is reached: sent through the wrapped client, refresh awaits itself',
           'REFRESH_TIMEOUT',
         );
       }

@@ -495,7 +495,7 @@ describe('§4.6 A hung refresh ends', () => {
           name: 'RefreshFailedError',
           code: 'REFRESH_TIMEOUT',
           message: expect.stringContaining(
-            'sent through the wrapped client, refresh waits for itself',
+            'sent through the wrapped client, refresh awaits itself',
           ),
         },
       });

@@ -60,7 +60,7 @@ describe('`refresh` that calls its own source', () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(await failure).toMatchObject({
       code: 'REFRESH_TIMEOUT',
-      message: expect.stringContaining('refresh waits for itself'),
+      message: expect.stringContaining('refresh awaits itself'),
     });
     expect(vi.getTimerCount()).toBe(0);
   });

@@ -383,7 +383,7 @@ export function contract(client: Client): void {
       const error = await failureOf(send('/api/me'));
       expect(error).toBeInstanceOf(RefreshFailedError);
       const texts = [String(error), String(error.cause)].join();
-      expect(texts).toContain('waits for itself');
+      expect(texts).toContain('awaits itself');
       expect(refreshes()).toBe(0);
     });
   });
