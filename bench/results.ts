@@ -38,24 +38,41 @@ export interface BurstData {
   }[];
 }
 
-/** What README says of the results. */
-export function summaryOf(results: Results): string {
-  const { correctness, figures } = results['primitive']!.data as PrimitiveData;
+/** What README says of the results: a line for each section that has been measured. */
+export function summaryOf({ primitive, adapters, burst }: Results): string {
+  return [
+    primitive && ofPrimitive(primitive.data as PrimitiveData),
+    adapters && ofAdapters(adapters.data as AdaptersData),
+    burst && ofBurst(burst.data as BurstData),
+  ]
+    .filter(Boolean)
+    .join('\n');
+}
+
+function ofPrimitive({ correctness, figures }: PrimitiveData): string {
   const ratio = (name: string) =>
     figures[name]!.find((each) => each.name === 'FlightGroup.run')!.ratio!.toFixed(2);
   const passed = (name: string) =>
     Object.values(correctness[name]!).filter(({ mark }) => mark === '✓').length;
   const others = Object.keys(correctness).filter((name) => !/singleFlight|FlightGroup/.test(name));
+  return `Against a Map and \`.finally()\` by hand, a cold flight of \`FlightGroup\` takes ${ratio('cold')} of the time, a join ${ratio('join')}, and a pending key ${ratio('heap')} of the heap; it passes ${passed('FlightGroup.run')} of 6 checks of correctness, the best of what else there is ${Math.max(...others.map(passed))}.`;
+}
 
-  const { network } = results['adapters']!.data as AdaptersData;
+function ofAdapters({ network }: AdaptersData): string {
   const gets = network.filter(({ request }) => request === 'GET');
-  const { bursts } = results['burst']!.data as BurstData;
+  const ratios = listOf(gets.map(({ client, ratio }) => `${ratio.toFixed(2)} (${client})`));
+  return `While no token expires, a GET on loopback takes ${ratios} times the CPU time of the bare client's.`;
+}
+
+function ofBurst({ bursts }: BurstData): string {
   const thousands = bursts.filter(({ isOurs, n }) => isOurs && n === 1000);
-  return [
-    `Against a Map and \`.finally()\` by hand, a cold flight takes ${ratio('cold')} times as long, a join ${ratio('join')}, and a pending key ${ratio('heap')} of the heap; \`FlightGroup\` passes ${passed('FlightGroup.run')} of 6 checks of correctness, the best of what else there is ${Math.max(...others.map(passed))}.`,
-    `While no token expires, a request takes ${listOf(gets.map((each) => `${each.ratio.toFixed(2)} (${each.client})`))} times the CPU time of the bare client's.`,
-    `1000 requests that meet an expired token: ${listOf(thousands.map((each) => `${each.answers} answers by ${each.refreshes} refresh in ${each.wallRatio!.toFixed(2)} times the least possible (${each.client.replace(/^oneflight, /, '')})`))}.`,
-  ].join('\n');
+  const outcomes = listOf(
+    thousands.map(
+      ({ client, answers, refreshes, wallRatio }) =>
+        `${answers} answers by ${refreshes} refresh in ${wallRatio!.toFixed(2)} times the least possible (${client.replace(/^oneflight, /, '')})`,
+    ),
+  );
+  return `1000 requests that meet an expired token: ${outcomes}.`;
 }
 
 const listOf = (all: readonly string[]): string => all.join(', ');
