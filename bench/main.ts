@@ -51,11 +51,11 @@ function write(name: string, section: Section): void {
 function writeSummary(summary: string): void {
   const file = fileOf('../README.md');
   const readme = readFileSync(file, 'utf8');
-  const measured = /(?<=<!-- measured -->\n)[^]*(?=\n<!-- \/measured -->)/;
+  const measured = /(?<=<!-- measured -->\n)[^]*(?=<!-- \/measured -->)/;
   if (!measured.test(readme)) throw new Error('README has no place for what was measured');
   writeFileSync(
     file,
-    readme.replace(measured, () => summary),
+    readme.replace(measured, () => `${summary}\n`),
   );
 }
 
