@@ -233,13 +233,14 @@ export function contract(client: Client): void {
     });
 
     it('by hanging: at `timeout` nobody waits any more', async () => {
-      const { send, onSessionExpired } = expired({ timeout: 500 });
+      // Long enough for the last refresh, which does not hang, in a browser that has much else to do.
+      const { send, onSessionExpired } = expired({ timeout: 1500 });
       server.scriptRefreshes('hang');
       const startedAt = performance.now();
       const errors = await all(10, (n) => failureOf(send(`/api/${n}`)));
       const elapsed = performance.now() - startedAt;
-      expect(elapsed).toBeGreaterThan(490);
-      expect(elapsed).toBeLessThan(2500);
+      expect(elapsed).toBeGreaterThan(1490);
+      expect(elapsed).toBeLessThan(6000);
       for (const error of errors) expect(error.code).toBe('REFRESH_TIMEOUT');
       expect(refreshes()).toBe(1);
       expect(onSessionExpired).not.toHaveBeenCalled();
