@@ -36,6 +36,7 @@ export class FlightGroup<Key, Value> {
 
   /** @throws {TypeError} When `onLand` is given and is not a function. */
   constructor({ onLand }: FlightGroupOptions<Key> = {}) {
+    // Where there is none, any function passes.
     check('onLand', onLand ?? tell);
     this.#onLand = onLand;
   }
@@ -95,10 +96,11 @@ export class FlightGroup<Key, Value> {
   }
 
   /**
-   * Only its own key: after a `forget`, a newer flight may have it (golang/go#31420).
+   * Frees the key, if it is still this flight's: after a `forget`, a newer one may have it
+   * (golang/go#31420).
    *
    * @internal
-   * @param status When it has landed.
+   * @param status When the flight has landed, of which `onLand` is told.
    */
   free(key: Key, flight: Flight<Value>, status?: Landing<Key>['status']): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
@@ -121,6 +123,7 @@ export class FlightGroup<Key, Value> {
     } catch (error) {
       outcome = Promise.reject(error);
     }
+    // Callers hear when one of these has returned: here the key is freed before any of them.
     flight.promise = Promise.resolve(outcome).then(
       (value) => {
         this.free(key, flight, 'fulfilled');

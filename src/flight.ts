@@ -21,7 +21,7 @@ export class Flight<Value> implements FlightContext {
   callers = 0;
   /** By the monotonic clock. Only where somebody asks how long it takes. */
   declare startedAt?: number;
-  /** Created when the task first reads its signal; without one there is nothing to abort. */
+  /** Aborts its signal. Created when the task first reads that; without it there is nothing to abort. */
   declare abort?: AbortController;
 
   get signal(): AbortSignal {

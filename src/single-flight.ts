@@ -66,6 +66,7 @@ export function singleFlight(
 ): SingleFlight<any, any> {
   check('fn', fn);
   const { key } = options;
+  // None is needed where there are no parameters: then `fn`, a function, passes in its place.
   check('key', key ?? (fn.length ? key : fn), 'a function of the arguments');
   const flights = new FlightGroup<unknown, unknown>(options);
 
