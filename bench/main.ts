@@ -7,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { section as adapters } from './adapters/section.ts';
 import { section as burst } from './burst/section.ts';
 import { section as bytes } from './bytes.ts';
+import { writeSection } from '../test/section.ts';
 import { environment } from './environment.ts';
 import { args, quick, type Section } from './measure.ts';
 import { requirePeers } from './peers.ts';
@@ -44,19 +45,7 @@ function write(name: string, section: Section): void {
   writeFileSync(results, `${JSON.stringify(ordered, undefined, 2)}\n`);
   writeFileSync(fileOf('results.md'), markdownOf(ordered));
   drawPictures(ordered);
-  writeSummary(summaryOf(ordered));
-}
-
-/** README's account of the results: what stands between two comments. */
-function writeSummary(summary: string): void {
-  const file = fileOf('../README.md');
-  const readme = readFileSync(file, 'utf8');
-  const measured = /(?<=<!-- measured -->\n)[^]*(?=<!-- \/measured -->)/;
-  if (!measured.test(readme)) throw new Error('README has no place for what was measured');
-  writeFileSync(
-    file,
-    readme.replace(measured, () => `${summary}\n`),
-  );
+  writeSection('README.md', 'measured', summaryOf(ordered));
 }
 
 requirePeers();

@@ -74,11 +74,11 @@ async function bytesOf(code: string): Promise<number> {
   return (await bundle(code, code.includes(SOURCE) ? ['p-retry'] : [])).bytes;
 }
 
-/** The same as the rows of README's table. */
+/** The same as README's table. */
 export async function sizeTable(): Promise<string> {
   const rows = (await sizes()).map(({ names, from, bytes }) => {
     const quoted = names.split(', ').map((name) => `\`${name}\``);
     return `| ${quoted.join(' and ')} | ${from === 'both' ? 'both' : `\`${from}\``} | ${bytes} |`;
   });
-  return rows.join('\n');
+  return ['| import | from | bytes |', '|---|---|---|', ...rows].join('\n');
 }
