@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { quantile } from '../test/quantile.ts';
 
 /** Only proves that it runs: the figures mean nothing. */
 export const quick = process.argv.includes('--quick');
@@ -68,7 +69,7 @@ export async function runOnce<Result>({ script, args: own }: Subject): Promise<R
 /** Undefined when any is: what fails once has failed. */
 export function median(values: readonly (number | undefined)[]): number | undefined {
   if (values.includes(undefined)) return undefined;
-  return (values as number[]).sort((a, b) => a - b)[Math.floor(values.length / 2)];
+  return quantile(values as number[], 0.5);
 }
 
 /** A table as Markdown, wide enough to be read in a terminal too. Numbers stand to the right. */

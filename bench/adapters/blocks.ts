@@ -1,4 +1,4 @@
-import { median } from '../measure.ts';
+import { quantile } from '../../test/quantile.ts';
 import { clients, type Call, type RequestKind, type Target } from './clients.ts';
 
 /** CPU time and wall time, both in microseconds. */
@@ -57,12 +57,15 @@ export async function takeBlocks(
 }
 
 /** The lower quartile, the median and the upper quartile. */
-export function quartiles(values: readonly number[]): [number, number, number] {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (part: number) => sorted[Math.floor(sorted.length * part)]!;
-  return [at(0.25), at(0.5), at(0.75)];
-}
+export const quartiles = (values: readonly number[]): [number, number, number] => [
+  quantile(values, 0.25),
+  quantile(values, 0.5),
+  quantile(values, 0.75),
+];
 
 /** The median cost of a request. */
 export const typical = (costs: readonly Cost[], what: keyof Cost): number =>
-  median(costs.map((cost) => cost[what]))!;
+  quantile(
+    costs.map((cost) => cost[what]),
+    0.5,
+  );

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { postgresTable } from '../../src/realms/postgres.ts';
 import { startAuthorizationServer, type AuthorizationServer } from '../authorization-server.ts';
+import { quantile } from '../quantile.ts';
 import { CLIENTS, type ClientName } from './clients.ts';
 import type { RealmSetup } from './realm.ts';
 import { burst, openRealm, type Realm } from './realms.ts';
@@ -34,9 +35,6 @@ interface Figures {
 
 const figures: Figures[] = [];
 const notes: string[] = [];
-
-const quantile = (values: number[], q: number) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))]!;
 
 let server: AuthorizationServer;
 let realms: Realm[];
