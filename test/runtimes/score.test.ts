@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { read } from '../markdown.ts';
 import { scoreOf } from './score.ts';
 import { vi as standIn } from './stand-ins/vitest.ts';
 
@@ -65,12 +65,13 @@ describe('What a runtime lacks', () => {
   });
 });
 
-const read = (...path: string[]) => readFileSync(join(import.meta.dirname, ...path), 'utf8');
 const found = (text: string, pattern: RegExp) =>
   [...text.matchAll(pattern)].map((match) => match[1]!);
 
 describe('The stand-in for vitest', () => {
-  const suites = found(read('suite.ts'), /^import '(.*)';$/gm);
+  const suites = found(read('test/runtimes/suite.ts'), /^import '\.\.\/(.*)';$/gm).map((file) =>
+    join('test', file),
+  );
 
   it.each(suites)('has all that %s uses', (suite) => {
     const used = [

@@ -9,6 +9,7 @@ import {
   type TokenSourceOptions,
 } from '../../src/index.ts';
 import { gate, settled, type Gate } from '../gate.ts';
+import { timerOf } from '../timer.ts';
 import { MemoryTokens } from './memory-tokens.ts';
 
 /** A place where a test can come between a realm and the store. */
@@ -854,12 +855,7 @@ describe('A sign-out', () => {
     };
     const timers = vi.spyOn(globalThis, 'setTimeout');
     const outcome = errorOf(one.clear());
-    const waits = await vi.waitFor(() => {
-      const index = timers.mock.calls.findIndex(([, wait]) => wait === 25);
-      expect(index).toBeGreaterThan(-1);
-      return index;
-    });
-    expect((timers.mock.results[waits]!.value as NodeJS.Timeout).hasRef()).toBe(false);
+    expect((await timerOf(timers, 25)).hasRef()).toBe(false);
     expect(await outcome).toMatchObject({ code: 'STORE_FAILED' });
   });
 
