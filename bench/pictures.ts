@@ -1,6 +1,6 @@
 /** Draws docs/primitive.svg and docs/burst.svg of what was measured: readable on white and on black. */
 import { writeFileSync } from 'node:fs';
-import type { BurstData, PrimitiveData, Results } from './results.ts';
+import { isOurs, type BurstData, type PrimitiveData, type Results } from './results.ts';
 
 const WIDTH = 900;
 const ROW = 26;
@@ -41,7 +41,6 @@ function drawPrimitive({ correctness, figures }: PrimitiveData): string {
   const cold = figures['cold']!;
   const rows = cold.map(({ name }, n) => {
     const y = 92 + n * ROW;
-    const isOurs = /singleFlight|FlightGroup/.test(name);
     const marks = Object.values(correctness[name]!).map(({ mark }, nth) =>
       rect(
         CHECKS_AT + nth * 18,
@@ -59,11 +58,11 @@ function drawPrimitive({ correctness, figures }: PrimitiveData): string {
       const longest = Math.sqrt(Math.max(...all.map((each) => each.figure ?? 0)));
       const width = (Math.sqrt(figure) / longest) * BAR;
       return [
-        rect(at, y - 11, width, 13, isOurs ? 'own' : 'bar'),
+        rect(at, y - 11, width, 13, isOurs(name) ? 'own' : 'bar'),
         text(at + width + 5, y, 'soft', Math.round(figure).toLocaleString('en')),
       ].join('');
     });
-    return [text(24, y, `ink${isOurs ? ' ours' : ''}`, name), ...marks, ...bars].join('\n');
+    return [text(24, y, `ink${isOurs(name) ? ' ours' : ''}`, name), ...marks, ...bars].join('\n');
   });
   const heads = COLUMNS.map(({ at, title }) => text(at, 66, 'soft', title));
   return picture(

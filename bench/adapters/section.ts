@@ -60,8 +60,8 @@ function networkTable(figures: readonly Figures[]): string {
     return [
       client,
       request,
-      `${ratio(of['ratio'])} (${ratio(of['low'])}–${ratio(of['high'])})`,
-      `${ratio(of['noise'])} (${ratio(of['noiseLow'])}–${ratio(of['noiseHigh'])})`,
+      spread(ratio, of['ratio'], of['low'], of['high']),
+      spread(ratio, of['noise'], of['noiseLow'], of['noiseHigh']),
       whole(of['bareMicroseconds']),
       whole(of['wrappedMicroseconds']),
       whole(of['barePerSecond']),
@@ -86,13 +86,18 @@ function ownTable(figures: readonly Figures[]): string {
     return [
       client,
       request,
-      `${whole(of['nanoseconds'])} (${whole(of['low'])}–${whole(of['high'])})`,
-      `${whole(of['noise'])} (${whole(of['noiseLow'])}–${whole(of['noiseHigh'])})`,
+      spread(whole, of['nanoseconds'], of['low'], of['high']),
+      spread(whole, of['noise'], of['noiseLow'], of['noiseHigh']),
       whole(of['bareNanoseconds']),
     ];
   });
   return table(['client', 'request', 'added ns', 'noise ns', 'bare ns'], rows);
 }
 
-const ratio = (value: number | undefined) => value!.toFixed(3);
-const whole = (value: number | undefined) => value!.toFixed(0);
+type Figure = number | undefined;
+
+/** A median, and in brackets its quartiles. */
+const spread = (shown: (value: Figure) => string, middle: Figure, low: Figure, high: Figure) =>
+  `${shown(middle)} (${shown(low)}–${shown(high)})`;
+const ratio = (value: Figure) => value!.toFixed(3);
+const whole = (value: Figure) => value!.toFixed(0);

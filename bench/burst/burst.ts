@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Server, Tokens } from '../server/start.ts';
 import type { Call, Client } from './clients.ts';
 
@@ -42,7 +43,7 @@ export async function burst(call: Call, requests: number): Promise<Burst> {
     settled++;
   };
   const all = Promise.all(Array.from({ length: requests }, (_, n) => one(`/items/${n}`)));
-  await before(deadlineOf(requests), all);
+  await Promise.race([all, delay(deadlineOf(requests), undefined, { ref: false })]);
   const { user, system } = process.cpuUsage(used);
   return {
     wall: performance.now() - startedAt,
@@ -65,9 +66,9 @@ export async function bytesWaiting(call: Call, requests: number, server: Server)
     const { refusals, refreshes } = await server.count();
     return (refusals >= requests && refreshes > 0) || performance.now() > dueAt;
   };
-  while (!(await haveAll())) await sleep(10);
+  while (!(await haveAll())) await delay(10);
   // Sent is not read yet.
-  await sleep(200);
+  await delay(200);
   const full = await heap();
   await server.release();
   await all;
@@ -79,23 +80,8 @@ async function heap(): Promise<number> {
   for (let times = 0; times < 3; times++) {
     globalThis.gc!();
     // Finalizers run between.
-    await sleep(5);
+    await delay(5);
   }
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }
-
-/** Waits for it no longer than that. */
-async function before(milliseconds: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout;
-  const deadline = new Promise((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([promise, deadline]);
-  clearTimeout(timer!);
-}
-
-const sleep = (milliseconds: number) =>
-  new Promise<void>((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });

@@ -1,4 +1,5 @@
 import { runOnce, table } from '../measure.ts';
+import { passed } from '../results.ts';
 import { checks, type Complaint } from './checks.ts';
 import { contestants } from './contestants.ts';
 
@@ -40,8 +41,7 @@ async function complaintOf(contestant: string, check: string): Promise<Complaint
 
 /** Such as 5/6. What is missing counts as failed. */
 export function score(marks: Marks): string {
-  const all = Object.values(marks);
-  return `${all.filter(({ mark }) => mark === '✓').length}/${all.length}`;
+  return `${passed(marks)}/${Object.keys(marks).length}`;
 }
 
 /** The table, its legend, and what was wrong. */

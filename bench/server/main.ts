@@ -8,6 +8,7 @@
  * - Anything at the API answers the same small JSON to a good token, at once; and a 401 to a bad one,
  *   after a delay that only its path decides.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { gate, type Gate } from '../../test/gate.ts';
 import { listen } from '../../test/loopback.ts';
@@ -53,7 +54,7 @@ function answerApi({ url, headers }: IncomingMessage, response: ServerResponse):
 async function answerRefresh(body: string, response: ServerResponse): Promise<void> {
   const given = (JSON.parse(body) as { refresh_token: string }).refresh_token;
   counts.refreshes++;
-  await (held?.promise ?? sleep(REFRESH_DELAY));
+  await (held?.promise ?? delay(REFRESH_DELAY));
   if (given !== refreshToken) {
     counts.isAlive = false;
     goodTokens = new Set();
@@ -72,11 +73,6 @@ function answer(response: ServerResponse, status: number, json: string): void {
   });
   response.end(json);
 }
-
-const sleep = (milliseconds: number) =>
-  new Promise<void>((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
 
 const commands: Record<Command['do'], (command: SignIn) => unknown> = {
   signIn(command) {
