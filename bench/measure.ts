@@ -34,11 +34,15 @@ export const args = (): string[] => process.argv.slice(2).filter((arg) => arg !=
 const run = promisify(execFile);
 
 /**
- * Runs every subject once a round, in a process of its own. Gives the medians, in the same order.
+ * Runs every subject once a round, in a process of its own. Gives the figures of all rounds, in the
+ * order of the subjects.
  *
  * @param rounds Fewer for what takes minutes.
  */
-export async function measure(subjects: readonly Subject[], rounds = ROUNDS): Promise<Figures[]> {
+export async function takeRounds(
+  subjects: readonly Subject[],
+  rounds = ROUNDS,
+): Promise<Figures[][]> {
   const taken = subjects.map((): Figures[] => []);
   for (let round = 0; round < Math.min(rounds, ROUNDS); round++) {
     for (const [index, subject] of subjects.entries()) {
@@ -47,10 +51,18 @@ export async function measure(subjects: readonly Subject[], rounds = ROUNDS): Pr
       taken[index]!.push(await runOnce<Figures>(subject));
     }
   }
-  return taken.map((figures) =>
-    Object.fromEntries(
-      Object.keys(figures[0]!).map((what) => [what, median(figures.map((each) => each[what]))]),
-    ),
+  return taken;
+}
+
+/** {@link takeRounds}, of which only the medians count. */
+export async function measure(subjects: readonly Subject[], rounds?: number): Promise<Figures[]> {
+  return (await takeRounds(subjects, rounds)).map(medians);
+}
+
+/** Of each figure, over all rounds. */
+export function medians(rounds: readonly Figures[]): Figures {
+  return Object.fromEntries(
+    Object.keys(rounds[0]!).map((what) => [what, median(rounds.map((each) => each[what]))]),
   );
 }
 

@@ -69,3 +69,6 @@ export const typical = (costs: readonly Cost[], what: keyof Cost): number =>
     costs.map((cost) => cost[what]),
     0.5,
   );
+
+export const total = (costs: readonly Cost[], what: keyof Cost): number =>
+  costs.reduce((sum, cost) => sum + cost[what], 0);

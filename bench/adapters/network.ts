@@ -1,6 +1,6 @@
 /** `network.ts <client> <request> <origin> <tokens>`: what a wrapped client costs on loopback. */
 import { args, quick, report } from '../measure.ts';
-import { quartiles, takeBlocks, typical } from './blocks.ts';
+import { takeBlocks, total, typical } from './blocks.ts';
 import type { Call, RequestKind } from './clients.ts';
 
 /** How many requests are under way at a time. */
@@ -19,18 +19,13 @@ const { bare, wrapped, again } = await takeBlocks(
   client!,
   request as RequestKind,
   { origin: origin!, tokens: JSON.parse(tokens!) },
-  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 42, requests: 250, warmUps: 6 },
+  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 12, requests: 300, warmUps: 6 },
   send,
 );
-const [low, ratio, high] = quartiles(wrapped.map(({ cpu }, n) => cpu / bare[n]!.cpu));
-const [noiseLow, noise, noiseHigh] = quartiles(again.map(({ cpu }, n) => cpu / bare[n]!.cpu));
 report({
-  ratio,
-  low,
-  high,
-  noise,
-  noiseLow,
-  noiseHigh,
+  // Of the totals: a block has the garbage of others to collect, or leaves its own to them.
+  ratio: total(wrapped, 'cpu') / total(bare, 'cpu'),
+  noise: total(again, 'cpu') / total(bare, 'cpu'),
   bareMicroseconds: typical(bare, 'cpu'),
   wrappedMicroseconds: typical(wrapped, 'cpu'),
   barePerSecond: 1e6 / typical(bare, 'wall'),

@@ -195,6 +195,19 @@ describe('§5.8 The transport', () => {
     expect(sent).toEqual([expect.stringMatching(/^Bearer /), expect.stringMatching(/^Bearer /)]);
   });
 
+  it('gets whatever an interceptor put into the config, by a symbol too', async () => {
+    const mine = Symbol('mine');
+    const answer = answering([401, 200]);
+    const api = wrap({ adapter: answer });
+    api.interceptors.request.use((config) => Object.assign(config, { [mine]: 1, other: 2 }));
+    await api.get('/api/me');
+    const sent = answer.mock.calls.map(([config]): any => config);
+    expect(sent.map((config) => [config[mine], config.other])).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
+  });
+
   it('may be a function that throws, which is its own error', async () => {
     const adapter = () => {
       throw new Error('mine');
