@@ -118,7 +118,7 @@ function ownTable(figures: readonly Figures[], network: readonly Figures[]): str
 
 type Figure = number | undefined;
 
-/** A median, and in brackets its quartiles. */
+/** A median, and in brackets how far the figures go that it is of. */
 const spread = (shown: (value: Figure) => string, middle: Figure, low: Figure, high: Figure) =>
   `${shown(middle)} (${shown(low)}–${shown(high)})`;
 const ratio = (value: Figure) => value!.toFixed(3);
