@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -300,15 +301,16 @@ function describeAdapter(name: ClientName): void {
     it('a connection that listens keeps no process alive', async () => {
       // That of postgres.js is its own, and lives until its `end`.
       if (name === 'postgres.js') return;
-      const client = await connect(name);
-      const source = open(client, `idle ${name}`);
+      const unref = vi.spyOn(Socket.prototype, 'unref');
+      const source = open(await connect(name), `idle ${name}`);
       await source.set('first');
-      const sockets = () =>
-        process.getActiveResourcesInfo().filter((resource) => resource === 'TCPSocketWrap').length;
-      const before = sockets();
       await source.get();
       await eventually(async () => (await engine.listening()) === 1);
-      await eventually(() => sockets() === before);
+      // That connection, and no other: not those of the app itself.
+      const released = () =>
+        (unref.mock.contexts as Socket[]).filter((it) => it.remotePort === engine.server.port);
+      await eventually(() => released().length > 0);
+      expect(new Set(released()).size).toBe(1);
     });
 
     it('a token lives from when it was written, wherever it is read', async () => {
