@@ -55,27 +55,31 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     const given = { ...init };
     const { body, method = request?.method, signal = request?.signal, headers: own } = given;
     const givenHeaders = own && new Headers(own);
-    return exchange({
-      url,
-      method,
-      signal,
-      replayable: !isStream(body),
-      pass: () => fetch(input, init),
-      async send(authorize) {
-        const copy = request?.clone();
-        // As in fetch, headers in `init` replace those of a Request.
-        const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
-        await authorize(headers);
-        // A Request goes without an `init` of ours, which would reset its referrer.
-        return fetch(
-          copy ?? url,
-          headers === copy?.headers ? init && given : { ...given, headers },
-        );
-      },
-      redirectedTo: ({ redirected, url: end }) => (redirected ? end : undefined),
-      setAside,
+    try {
+      return await exchange({
+        url,
+        method,
+        signal,
+        replayable: !isStream(body),
+        pass: () => fetch(input, init),
+        async send(authorize) {
+          const copy = request?.clone();
+          // As in fetch, headers in `init` replace those of a Request.
+          const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
+          await authorize(headers);
+          // A Request goes without an `init` of ours, which would reset its referrer.
+          return fetch(
+            copy ?? url,
+            headers === copy?.headers ? init && given : { ...given, headers },
+          );
+        },
+        redirectedTo: (response) => (response.redirected ? response.url : undefined),
+        setAside,
+      });
+    } finally {
       // Its copies were sent. Nobody reads the original, and fetch, too, leaves it used.
-    }).finally(() => discard(request?.body));
+      discard(request?.body);
+    }
   };
   return withToken as Fetch;
 }
