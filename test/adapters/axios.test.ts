@@ -411,9 +411,17 @@ describe("§5.4 An answer as a stream: `responseType: 'stream'`", () => {
       response.once('close', () => closed.open());
     });
     const own = createTokenSource({ token: 'first', refresh: () => 'second' });
-    const api = withTokenRefresh(axios.create({ baseURL, adapter }), own);
+    // Kept, or the garbage collector may close what nobody else did.
+    const answers: Response[] = [];
+    const keeping: typeof fetch = async (...args) => {
+      const answer = await fetch(...args);
+      answers.push(answer);
+      return answer;
+    };
+    const api = withTokenRefresh(axios.create({ baseURL, adapter, env: { fetch: keeping } }), own);
     expect(await text((await api.get('/', { responseType: 'stream' })).data)).toBe('fine');
     await closed.promise;
+    expect(answers).toHaveLength(adapter === 'fetch' ? 2 : 0);
     await close();
   });
 

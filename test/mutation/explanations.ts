@@ -20,6 +20,12 @@ export const explanations: Record<string, readonly Explanation[]> = {
       why: 'A function may be called as what has a name is, too: that costs a fifth of the CPU time.',
     },
     {
+      line: "const response = await (typeof given === 'function'",
+      from: "typeof given === 'function'",
+      to: 'false',
+      why: 'The same: it is called all the same, and later.',
+    },
+    {
       line: 'return data?.getBuffer && { data: data.getBuffer(), headers: data.getHeaders() };',
       from: 'data?.getBuffer',
       to: 'data.getBuffer',
