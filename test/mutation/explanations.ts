@@ -23,7 +23,7 @@ export const explanations: Record<string, readonly Explanation[]> = {
       line: "const response = await (typeof given === 'function'",
       from: "typeof given === 'function'",
       to: 'false',
-      why: 'The same: it is called all the same, and later.',
+      why: 'A function that axios calls by itself does the same, at a fifth more of the CPU time.',
     },
     {
       line: 'return data?.getBuffer && { data: data.getBuffer(), headers: data.getHeaders() };',
