@@ -88,7 +88,7 @@ function drawPrimitive({ correctness, figures }: PrimitiveData): string {
   );
 }
 
-const TRACK_AT = 300;
+const TRACK_AT = 220;
 const TRACK = 330;
 
 function drawBurst({ bursts }: BurstData): string {
