@@ -72,7 +72,7 @@ at a time, each answer is read. CPU time is that of the client's process, with a
 garbage. Both are measured in the same process, in 12 blocks of 300 requests each, in changing order; a
 ratio is that of the totals, and in brackets are the least and the most of the rounds. "noise" is the same
 of the bare client against another bare one. The goal is a ratio of at most ${GOAL}. "wrapped by hand" is a
-closure of 15 lines that sends the token and looks for a 401, and does nothing else that oneflight does:
+closure of some lines that sends the token and looks for a 401, and does nothing else that oneflight does:
 what is to be paid for any function around \`fetch\` whose answers it looks at.`;
 
 function networkTable(figures: readonly Figures[]): string {
