@@ -63,9 +63,9 @@ export interface Exchange<Headers, Response> {
 
 /** A refused response that its caller may get yet. */
 export interface SetAside<Response> {
-  /** What the caller gets. */
+  /** What the caller gets. Read at most once. */
   readonly response: Response;
-  /** Nobody will read it. */
+  /** Instead, when nobody gets it. */
   release(): void;
 }
 

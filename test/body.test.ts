@@ -1,23 +1,18 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
-import { discard, drain, DRAIN_LIMIT, isStream } from '../src/body.ts';
+import { discard, drain, DRAIN_LIMIT, isStream, readAhead } from '../src/body.ts';
 import { settled } from './gate.ts';
 
 /** A stream of chunks of these sizes that goes on for ever, and what becomes of it. */
 function streamOf(...sizes: number[]) {
   const cancel = vi.fn();
   let chunks = 0;
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      pull: (controller) => {
-        const size = sizes[chunks++];
-        if (size !== undefined) controller.enqueue(new Uint8Array(size));
-      },
-      cancel,
-    },
-    { highWaterMark: 0 },
-  );
-  return { stream, cancel };
+  const pull = vi.fn((controller: ReadableStreamDefaultController) => {
+    const size = sizes[chunks++];
+    if (size !== undefined) controller.enqueue(new Uint8Array(size));
+  });
+  const stream = new ReadableStream<Uint8Array>({ pull, cancel }, { highWaterMark: 0 });
+  return { stream, cancel, pull };
 }
 
 describe('A body', () => {
@@ -38,6 +33,72 @@ describe('A body', () => {
     ]) {
       expect(isStream(body)).toBe(false);
     }
+  });
+});
+
+describe('A stream that is read ahead', () => {
+  it('is read up to the limit, and no further until somebody reads it', async () => {
+    const half = DRAIN_LIMIT / 2;
+    for (const [sizes, reads] of [
+      [[half, half], 3],
+      [[half, half, 1, 1], 3],
+      [[DRAIN_LIMIT + 1, 1], 1],
+    ] as const) {
+      const { stream, cancel, pull } = streamOf(...sizes);
+      readAhead(stream);
+      await settled();
+      expect(pull).toHaveBeenCalledTimes(reads);
+      expect(cancel).not.toHaveBeenCalled();
+    }
+  });
+
+  it('is whole, in order, for whoever reads it, however much was read ahead', async () => {
+    const bytes = Uint8Array.from({ length: DRAIN_LIMIT * 3 }, (_, n) => n % 251);
+    for (const size of [DRAIN_LIMIT / 4, DRAIN_LIMIT - 1, DRAIN_LIMIT * 2, bytes.length]) {
+      let at = 0;
+      const stream = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (at >= bytes.length) return controller.close();
+          controller.enqueue(bytes.slice(at, (at += size)));
+        },
+      });
+      const ahead = readAhead(stream);
+      await settled();
+      const read = await new Response(new ReadableStream(ahead)).arrayBuffer();
+      expect(Buffer.compare(new Uint8Array(read), bytes)).toBe(0);
+    }
+  });
+
+  it('comes chunk by chunk to whoever reads it before its end is there', async () => {
+    let push!: (byte: number) => void;
+    const stream = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        push = (byte) => controller.enqueue(Uint8Array.of(byte));
+      },
+    });
+    const reader = new ReadableStream(readAhead(stream)).getReader();
+    for (const byte of [1, 2, 3]) {
+      push(byte);
+      expect((await reader.read()).value).toEqual(Uint8Array.of(byte));
+    }
+  });
+
+  it('is cancelled with the reason of whoever reads it no more, or by who made it', async () => {
+    const one = streamOf(1);
+    await new ReadableStream(readAhead(one.stream)).cancel('enough');
+    expect(one.cancel).toHaveBeenCalledExactlyOnceWith('enough');
+    const other = streamOf(1);
+    discard(readAhead(other.stream));
+    expect(other.cancel).toHaveBeenCalledTimes(1);
+  });
+
+  it('may break off, which only whoever reads it hears', async () => {
+    const broken = new Error('connection reset');
+    const pull = vi.fn(() => Promise.reject(broken));
+    const ahead = readAhead(new ReadableStream({ pull }));
+    await settled();
+    expect(pull).toHaveBeenCalled();
+    await expect(new ReadableStream(ahead).getReader().read()).rejects.toBe(broken);
   });
 });
 

@@ -1,4 +1,4 @@
-import { discard, drain, isStream } from '../body.ts';
+import { discard, isStream, readAhead } from '../body.ts';
 import { check } from '../check.ts';
 import type { ConnectOptions, SetAside } from '../connection.ts';
 import type { TokenSource } from '../token-source.ts';
@@ -84,17 +84,23 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
   return withToken as Fetch;
 }
 
-/** Unread, an answer pins its connection, which the refresh may need: so it is read, and a copy kept. */
+/**
+ * Unread, an answer pins its connection, which the refresh may need: so it is read. The response that
+ * has it again is made for whoever wants it: hardly anybody does, and a clone is the dearest part of a
+ * refusal.
+ */
 function setAside(response: Response): SetAside<Response> {
-  const isReadable = response.body?.getReader && !response.bodyUsed;
-  const copy = isReadable ? response.clone() : response;
-  const reader = isReadable && drain(response.body);
+  const ahead = response.body?.getReader && !response.bodyUsed && readAhead(response.body);
   return {
-    response: copy,
-    // Both, or the connection stays open for the other.
-    release() {
-      discard(reader);
-      discard(copy.body);
+    get response() {
+      if (!ahead) return response;
+      const again = new Response(new ReadableStream(ahead), response);
+      // A new one has them of its own.
+      for (const name of ['url', 'redirected', 'type'] as const) {
+        Object.defineProperty(again, name, { value: response[name] });
+      }
+      return again;
     },
+    release: () => discard(ahead),
   };
 }

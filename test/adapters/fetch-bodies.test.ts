@@ -249,6 +249,34 @@ describe('§5.4 The unused 401 is released', () => {
     expect(await (await client('https://api.example/me')).text()).toBe('fine');
   });
 
+  it.each([0, 10, 2 ** 16, 2 ** 20])(
+    'and whoever gets it all the same has it whole, with %i bytes of body',
+    async (length) => {
+      const body = Buffer.alloc(length, 'abc').toString();
+      const origin = await refusing((response) => {
+        response.statusMessage = 'Expired';
+        response.setHeader('x-reason', 'late').end(body);
+      });
+      const refused = await fetch(origin.url);
+      const { url, redirected, type, status, statusText } = refused;
+      await refused.text();
+      const error = new Error('no network');
+      const tokens = createTokenSource({
+        token: 'first',
+        refresh: () => Promise.reject(error),
+        retry: { retries: 0 },
+      });
+      const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [origin.url] });
+      const failure = await client(origin.url).catch((caught) => caught);
+      const { response } = failure as { response: Response };
+      expect(response).toBeInstanceOf(Response);
+      expect(response).toMatchObject({ url, redirected, type, status, statusText });
+      expect(response.headers.get('x-reason')).toBe('late');
+      expect(await response.text()).toBe(body);
+      await origin.close();
+    },
+  );
+
   it('but not read without end, while a refresh takes its time', async () => {
     let written = 0;
     const chunk = Buffer.alloc(2 ** 16);
@@ -283,7 +311,7 @@ async function refusing(refuse: (response: ServerResponse) => void) {
       response.end('fine');
       return;
     }
-    response.writeHead(401);
+    response.statusCode = 401;
     refuse(response);
   });
   return { url: origin, close };
