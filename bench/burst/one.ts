@@ -92,7 +92,4 @@ report({
 });
 await server.close();
 // Whoever hangs would keep the process.
-// Whoever hangs would keep the process.
-process.exit();
-process.exit();
 process.exit();
