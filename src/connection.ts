@@ -53,12 +53,19 @@ export interface Exchange<Headers, Response> {
   readonly replayable: boolean;
   /** Sends it untouched. */
   readonly pass: () => Promise<Response>;
-  /** Sends it with a token, which `authorize` puts into the headers. */
-  readonly send: (authorize: (headers: Headers) => unknown) => Promise<Response>;
+  /** Begins to send it with a token: called once for each time it is sent. */
+  readonly prepare: () => Prepared<Headers, Response>;
   /** Where a response came from, if that is known and not where the request went. */
   readonly redirectedTo: (response: Response) => string | undefined;
   /** Takes a refused response off its connection, which the refresh may need. */
   readonly setAside: (response: Response) => SetAside<Response>;
+}
+
+/** A request that lacks nothing but the token. */
+export interface Prepared<Headers, Response> {
+  /** Where the token goes. */
+  readonly headers: Headers;
+  readonly send: () => Promise<Response>;
 }
 
 /** A refused response that its caller may get yet. */
@@ -93,15 +100,16 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     isRefused: ({ status }: Response): boolean | PromiseLike<boolean> => status === 401,
     skip: () => false,
   });
-  const page = globalThis.location?.href;
-  const allowed = allowedOrigins ?? [baseUrl, page].map(originOf).filter(isOrigin);
+  /** Where this runs, in a browser: it changes while the page stays. */
+  const page = () => globalThis.location?.href;
+  const allowed = allowedOrigins ?? [baseUrl, page()].map(originOf).filter(isOrigin);
   const wanted = 'an array of origins such as "https://api.example.com"';
   check('allowedOrigins', allowedOrigins, wanted, !!(allowed[0] && allowed.every?.(isOrigin)));
   const origins = new Set(allowed.map(originOf));
 
   return async (request) => {
     const { method = 'GET', signal } = request;
-    const target = parseUrl(request.url, globalThis.location?.href);
+    const target = parseUrl(request.url, page());
     if (
       !target ||
       !origins.has(target.origin) ||
@@ -110,8 +118,12 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     ) {
       return request.pass();
     }
-    const sendWith = ({ token }: Credential<Token>) =>
-      request.send((headers) => until(signal, authorize(headers, token)));
+    // Here and below, nothing is awaited that is there already: a good part of what a request costs.
+    const sendWith = ({ token }: Credential<Token>) => {
+      const { headers, send } = request.prepare();
+      const authorized = until(signal, authorize(headers, token));
+      return authorized ? Promise.resolve(authorized).then(send) : send();
+    };
     /** Fails with an error of this request's own. What `send` throws is passed on as it is. */
     const own = (credential: Promise<Credential<Token>>, refused?: SetAside<Response>) =>
       credential.catch((error) => {
@@ -123,11 +135,12 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
 
     const credential = await own(tokens.get({ signal }));
     const response = await sendWith(credential);
-    // Redirected to another origin, the request has lost its token: nothing was refused.
-    const end = request.redirectedTo(response);
-    const isForeign = end && new URL(end, target).origin !== target.origin;
     try {
-      if (isForeign || !(await until(signal, isRefused(response)))) return response;
+      // Redirected to another origin, the request has lost its token: nothing was refused.
+      const end = request.redirectedTo(response);
+      const isForeign = end && new URL(end, target).origin !== target.origin;
+      const refusal = !isForeign && until(signal, isRefused(response));
+      if (!refusal || !(await refusal)) return response;
     } catch (error) {
       // Nobody gets the answer then.
       request.setAside(response).release();

@@ -12,6 +12,7 @@ export type {
   ConnectOptions,
   Exchange,
   HeaderSetter,
+  Prepared,
   RequestSummary,
   SetAside,
 } from './connection.ts';

@@ -14,11 +14,13 @@ function client<Token>(tokens: TokenSource<Token>, options = {}) {
     signal: undefined,
     replayable: true,
     pass: async () => ({ status: 200, sent: 'untouched' }),
-    async send(authorize) {
+    prepare() {
       const headers = new Headers();
-      await authorize(headers);
-      const sent = headers.get('authorization');
-      return { status: sent === 'Bearer first' ? 401 : 200, sent };
+      const send = async () => {
+        const sent = headers.get('authorization');
+        return { status: sent === 'Bearer first' ? 401 : 200, sent };
+      };
+      return { headers, send };
     },
     redirectedTo: () => undefined,
     setAside: (response) => ({ response, release() {} }),
@@ -62,6 +64,66 @@ it('takes any visible ASCII for a token, and nothing else', async () => {
   }
 });
 
+it('waits for `authorize`, whatever it promises by, and sends once', async () => {
+  for (const given of [
+    async (headers: Headers) => headers.set('authorization', 'Bearer own'),
+    // All that `await` asks of it.
+    (headers: Headers) => ({
+      // oxlint-disable-next-line no-thenable
+      then(resolve: () => void) {
+        headers.set('authorization', 'Bearer own');
+        resolve();
+      },
+    }),
+    // As a setter that returns its object.
+    (headers: Headers) => {
+      headers.set('authorization', 'Bearer own');
+      return headers;
+    },
+  ]) {
+    const sent = vi.fn(async (headers: Headers) => ({
+      status: 200,
+      sent: headers.get('authorization'),
+    }));
+    const tokens = createTokenSource({ token: 'first', refresh: () => 'second' });
+    const send = client(tokens, { authorize: given });
+    const prepare = () => {
+      const headers = new Headers();
+      return { headers, send: () => sent(headers) };
+    };
+    expect((await send({ prepare })).sent).toBe('Bearer own');
+    expect(sent).toHaveBeenCalledTimes(1);
+  }
+});
+
+it('sends nothing when `authorize` fails, now or later', async () => {
+  const failure = new Error('no key');
+  for (const authorize of [
+    () => Promise.reject(failure),
+    () => {
+      throw failure;
+    },
+  ]) {
+    const sent = vi.fn(async () => ({ status: 200, sent: null }));
+    const send = client(createTokenSource({ token: 'first', refresh: () => 'second' }), {
+      authorize,
+    });
+    const prepare = () => ({ headers: new Headers(), send: sent });
+    await expect(send({ prepare })).rejects.toBe(failure);
+    expect(sent).not.toHaveBeenCalled();
+  }
+});
+
+it('asks `isRefused` whatever it promises by', async () => {
+  const refusing = (isRefused: (response: { sent: string | null }) => unknown) =>
+    client(createTokenSource({ token: 'first', refresh: () => 'second' }), { isRefused })();
+  const isFirst = ({ sent }: { sent: string | null }) => sent === 'Bearer first';
+  expect((await refusing(isFirst)).sent).toBe('Bearer second');
+  expect((await refusing(async (answer) => isFirst(answer))).sent).toBe('Bearer second');
+  expect((await refusing(() => false)).sent).toBe('Bearer first');
+  expect((await refusing(async () => false)).sent).toBe('Bearer first');
+});
+
 it('takes for foreign what was redirected to another origin, and nothing else', async () => {
   for (const [end, statuses] of [
     ['https://other.example.com/', 1],
@@ -71,7 +133,10 @@ it('takes for foreign what was redirected to another origin, and nothing else', 
   ] as const) {
     const sent = vi.fn(async () => ({ status: 401, sent: null }));
     const send = client(createTokenSource({ token: 'first', refresh: () => 'second' }));
-    await send({ send: sent, redirectedTo: () => end });
+    await send({
+      prepare: () => ({ headers: new Headers(), send: sent }),
+      redirectedTo: () => end,
+    });
     expect(sent).toHaveBeenCalledTimes(statuses);
   }
 });
@@ -118,7 +183,8 @@ it('keeps the error of a source within another, with its own refused answer', as
   });
   const inner = client(dead);
   const outer = client(createTokenSource<string>({ token: 'outer', refresh: () => 'newer' }));
-  await expect(outer({ send: () => inner() })).rejects.toMatchObject({
+  const prepare = () => ({ headers: new Headers(), send: () => inner() });
+  await expect(outer({ prepare })).rejects.toMatchObject({
     code: 'SESSION_EXPIRED',
     response: { status: 401, sent: 'Bearer first' },
   });

@@ -19,7 +19,7 @@ const { bare, wrapped, again } = await takeBlocks(
   client!,
   request as RequestKind,
   { origin: origin!, tokens: JSON.parse(tokens!) },
-  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 12, requests: 300, warmUps: 6 },
+  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 48, requests: 300, warmUps: 12 },
   send,
 );
 report({

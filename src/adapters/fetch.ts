@@ -62,16 +62,14 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
         signal,
         replayable: !isStream(body),
         pass: () => fetch(input, init),
-        async send(authorize) {
+        prepare() {
           const copy = request?.clone();
           // As in fetch, headers in `init` replace those of a Request.
           const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
-          await authorize(headers);
           // A Request goes without an `init` of ours, which would reset its referrer.
-          return fetch(
-            copy ?? url,
-            headers === copy?.headers ? init && given : { ...given, headers },
-          );
+          const send = () =>
+            fetch(copy ?? url, headers === copy?.headers ? init && given : { ...given, headers });
+          return { headers, send };
         },
         redirectedTo: (response) => (response.redirected ? response.url : undefined),
         setAside,

@@ -102,13 +102,18 @@ class World {
         signal,
         replayable,
         pass: () => Promise.reject(new Error('sent untouched')),
-        send: async (authorize) => {
+        prepare: () => {
           if (signal.aborted) this.violations.push('sent after its abort');
           let token = -1;
-          await authorize({ set: (_, value) => (token = Number(value.replace('Bearer ', ''))) });
-          request.sent.push(token);
-          const status = this.#good && token === this.#token ? 200 : 401;
-          return this.#scheduler.schedule(Promise.resolve({ status }), `answer ${status}`);
+          const headers = {
+            set: (_: string, value: string) => (token = Number(value.replace('Bearer ', ''))),
+          };
+          const send = async () => {
+            request.sent.push(token);
+            const status = this.#good && token === this.#token ? 200 : 401;
+            return this.#scheduler.schedule(Promise.resolve({ status }), `answer ${status}`);
+          };
+          return { headers, send };
         },
         redirectedTo: () => undefined,
         setAside: (response) => ({ response, release: () => request.released++ }),

@@ -25,6 +25,7 @@ import {
   type RefreshLimit,
   type RequestSummary,
   type RetryOptions,
+  type Prepared,
   type SetAside,
   type SharedTokens,
   type SharedTokensOptions,
@@ -323,6 +324,7 @@ declare const exchange: Exchange<Headers, Response>;
 void connection(exchange).then(({ status }) => status);
 void connection({
   ...exchange,
+  prepare: (): Prepared<Headers, Response> => ({ headers: new Headers(), send: () => fetch('') }),
   setAside: (response): SetAside<Response> => ({ response, release: () => {} }),
 });
 same<
