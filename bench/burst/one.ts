@@ -51,19 +51,25 @@ async function takeTurn(turn: number): Promise<{ own: Outcome; hand: Outcome }> 
   return { hand, own: await take(byClient) };
 }
 
+/** How many: 3, and while there is time, more. */
+const TURNS = { least: 3, most: 15, milliseconds: 6000 };
+
 /** Ends with the first that hangs: what is left of it would disturb the next. */
-async function takeTurns(count: number): Promise<Awaited<ReturnType<typeof takeTurn>>[]> {
+async function takeTurns(): Promise<Awaited<ReturnType<typeof takeTurn>>[]> {
   // Opens connections and warms the code.
   const first = await takeTurn(0);
   if (first.own.hanging || quick) return [first];
   const taken: (typeof first)[] = [];
-  while (taken.length < count && !taken.at(-1)?.own.hanging) {
+  const until = performance.now() + TURNS.milliseconds;
+  const isEnough = () =>
+    taken.length === TURNS.most || (taken.length >= TURNS.least && performance.now() >= until);
+  while (!isEnough() && !taken.at(-1)?.own.hanging) {
     taken.push(await takeTurn(taken.length + 1));
   }
   return taken;
 }
 
-const turns = await takeTurns(requests < 5000 ? 3 : 1);
+const turns = await takeTurns();
 const owns = turns.map(({ own }) => own);
 const isHanging = owns.some(({ hanging }) => hanging);
 const middle = (what: (turn: (typeof turns)[number]) => number) =>

@@ -65,8 +65,8 @@ session. A client opens at most ${CONNECTIONS} connections to an origin (the \`A
 \`node:http\`, are told so): without a bound each of 5000 requests opens its own.
 
 The ideal is the same client bare, by hand: every request is sent and refused, the first refusal begins
-one refresh, and each is sent again as soon as both have come. It takes turns with the client, in one
-process; the ratios are medians. The goal is a wall ratio of at most ${GOAL}. "answers" are the callers who
+one refresh, and each is sent again as soon as both have come. (axios tells of a refusal by an error, and by
+hand that is caught.) It takes turns with the client, in one process; the ratios are medians. The goal is a wall ratio of at most ${GOAL}. "answers" are the callers who
 got what they asked for, and where some did not, "loses" tells how many of them instead of a ratio.
 "sends" are the requests that the API has seen: twice the number of requests is right. Where callers have
 neither an answer nor an error after 10 s and 5 ms per request, the client hangs. Alova and urql are set up
