@@ -10,7 +10,7 @@ export function isStream(body: unknown): boolean {
 /**
  * Reads a stream up to the limit, and keeps what it has read: `tee` would take several times as long.
  *
- * @returns All of the stream, for a new one. Unless that is made, whoever has it must cancel it.
+ * @returns All of the stream, for a new one. Unless that is made, whoever has it must release it.
  */
 export function readAhead(stream: ReadableStream<Uint8Array>) {
   const reader = stream.getReader();
@@ -22,7 +22,7 @@ export function readAhead(stream: ReadableStream<Uint8Array>) {
     if (!done && value.length <= left) await read(left - value.length);
   };
   // When it breaks off, there is no connection to free, and whoever reads it hears.
-  read(DRAIN_LIMIT).catch(() => {});
+  const ahead = read(DRAIN_LIMIT).catch(() => {});
   return {
     async pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
       const { done, value } = await (reads.shift() ?? reader.read());
@@ -30,6 +30,20 @@ export function readAhead(stream: ReadableStream<Uint8Array>) {
       else controller.enqueue(value);
     },
     cancel: (reason?: unknown): Promise<void> => reader.cancel(reason),
+    /**
+     * Cancels what is beyond the limit, and what has not come in a second. What is read to its end
+     * leaves its connection to others, and a cancelled one is closed.
+     */
+    release(): void {
+      const cancel = () => discard(reader);
+      const timer = setTimeout(cancel, 1000);
+      // In a browser a number, which has no `unref`.
+      timer.unref?.();
+      void ahead.then(() => {
+        clearTimeout(timer);
+        cancel();
+      });
+    },
   };
 }
 

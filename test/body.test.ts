@@ -83,13 +83,53 @@ describe('A stream that is read ahead', () => {
     }
   });
 
-  it('is cancelled with the reason of whoever reads it no more, or by who made it', async () => {
-    const one = streamOf(1);
-    await new ReadableStream(readAhead(one.stream)).cancel('enough');
-    expect(one.cancel).toHaveBeenCalledExactlyOnceWith('enough');
-    const other = streamOf(1);
-    discard(readAhead(other.stream));
-    expect(other.cancel).toHaveBeenCalledTimes(1);
+  it('is cancelled with the reason of whoever reads it no more', async () => {
+    const { stream, cancel } = streamOf(1);
+    await new ReadableStream(readAhead(stream)).cancel('enough');
+    expect(cancel).toHaveBeenCalledExactlyOnceWith('enough');
+  });
+
+  it('is read on when it is released, until its end, the limit, or for a second', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const short = new TransformStream<Uint8Array>();
+      const abort = vi.spyOn(short.writable, 'abort');
+      readAhead(short.readable).release();
+      const writer = short.writable.getWriter();
+      await writer.write(new Uint8Array(1));
+      await writer.close();
+      // It would have failed with the cancellation.
+      await writer.closed;
+      expect(abort).not.toHaveBeenCalled();
+
+      const long = streamOf(DRAIN_LIMIT, 1);
+      readAhead(long.stream).release();
+      await settled();
+      expect(long.cancel).toHaveBeenCalledTimes(1);
+      // Nothing is kept for a second that is not needed.
+      expect(vi.getTimerCount()).toBe(0);
+
+      const endless = streamOf(1);
+      readAhead(endless.stream).release();
+      await vi.advanceTimersByTimeAsync(999);
+      expect(endless.cancel).not.toHaveBeenCalled();
+      await vi.advanceTimersByTimeAsync(1);
+      expect(endless.cancel).toHaveBeenCalledTimes(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('keeps no process for that second, and works where timers are numbers', () => {
+    const timers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    readAhead(streamOf(1).stream).release();
+    expect(timers()).toBe(before);
+    const setTimeout = vi.spyOn(globalThis, 'setTimeout').mockReturnValue(1 as never);
+    readAhead(streamOf(1).stream).release();
+    expect(setTimeout).toHaveBeenCalledTimes(1);
+    setTimeout.mockRestore();
   });
 
   it('may break off, which only whoever reads it hears', async () => {

@@ -74,10 +74,8 @@ neither an answer nor an error after 10 s and 5 ms per request, the client hangs
 without their caches, which would answer for the server, the others as their READMEs say.`;
 
 const BEYOND = `What is beyond the ideal is CPU time, which is what a burst of 1000 waits for. By profiles of it, some
-5 % are the adapter's own functions. With fetch, 2 or 3 % go into the refusals that come when the new token
-is there: their requests are sent again at once, and what may be left of the answer is cancelled, which makes
-a \`DOMException\` each; the ideal reads it to its end. With axios, 3 % are the garbage collector's, who has
-the refusals that wait to copy.`;
+5 % are the adapter's own functions, for each request is sent twice. With axios, 3 % are the garbage
+collector's, who has the refusals that wait to copy. The rest is spread thinly.`;
 
 function burstTable(rows: readonly Row[]): string {
   return table(

@@ -204,7 +204,10 @@ function setAside(response: any): SetAside<any> {
     const [kept, rest] = data.tee();
     const reader = drain(rest);
     response.data = kept;
-    release = () => [reader, kept].forEach(discard);
+    release = () => {
+      discard(reader);
+      discard(kept);
+    };
   } else if (data?.pipe) {
     const chunks: Uint8Array[] = [];
     let size = 0;

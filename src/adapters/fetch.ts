@@ -88,7 +88,8 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
  * refusal.
  */
 function setAside(response: Response): SetAside<Response> {
-  const ahead = response.body?.getReader && !response.bodyUsed && readAhead(response.body);
+  const { body, bodyUsed } = response;
+  const ahead = body?.getReader && !bodyUsed ? readAhead(body) : undefined;
   return {
     get response() {
       if (!ahead) return response;
@@ -99,6 +100,6 @@ function setAside(response: Response): SetAside<Response> {
       }
       return again;
     },
-    release: () => discard(ahead),
+    release: () => ahead?.release(),
   };
 }

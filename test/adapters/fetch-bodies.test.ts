@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -213,6 +214,37 @@ describe('§5.4 The unused 401 is released', () => {
     expect(server.connections).toBe(2);
     release();
     expect((await refused).status).toBe(200);
+  });
+
+  it('nor is it closed when the refusal comes late, and its body later', async () => {
+    const held: ServerResponse[] = [];
+    const rests: (() => void)[] = [];
+    const all = gate();
+    const origin = await refusing((response) => {
+      held.push(response);
+      if (held.length === 3) all.open();
+    });
+    const tokens = createTokenSource({ token: 'first', refresh: () => 'second' });
+    const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [origin.url] });
+    const waiting = [1, 2, 3].map(() => client(origin.url));
+    await all.promise;
+    await tokens.renew(await tokens.get());
+    let closed = 0;
+    for (const response of held) {
+      response.socket!.once('close', () => closed++);
+      // A part of it: the request is sent again before the rest is there.
+      response.setHeader('content-length', 2).write('a');
+      rests.push(() => response.end('b'));
+    }
+    for (const answer of waiting) expect(await (await answer).text()).toBe('fine');
+    for (const rest of rests) rest();
+    await Promise.all(
+      held.map(async (response) => response.writableFinished || once(response, 'finish')),
+    );
+    // By then a socket that was given up would be closed.
+    expect(await (await client(origin.url)).text()).toBe('fine');
+    expect(closed).toBe(0);
+    await origin.close();
   });
 
   it.each<[string, (response: ServerResponse) => void]>([
