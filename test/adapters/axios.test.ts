@@ -542,6 +542,7 @@ describe('§5.5 An abort', () => {
     await Promise.all([
       api.get('/api/a', { signal }),
       api.get('/api/b', { signal, cancelToken: token }),
+      api.get('/api/c', { cancelToken: token }),
     ]);
     expect(getEventListeners(signal, 'abort')).toEqual([]);
     expect((token as unknown as { _listeners?: [] })._listeners ?? []).toEqual([]);

@@ -309,6 +309,23 @@ describe('§5.4 The unused 401 is released', () => {
     },
   );
 
+  it('and the very one where there is nothing to be read ahead', async () => {
+    const used = new Response('read by isRefused', { status: 401 });
+    for (const refused of [new Response(null, { status: 401 }), used]) {
+      const tokens = createTokenSource({
+        token: 'first',
+        refresh: () => Promise.reject(new Error('no network')),
+        retry: { retries: 0 },
+      });
+      const client = withTokenRefresh(async () => refused, tokens, {
+        allowedOrigins: ['https://api.example'],
+        isRefused: async (response) => !!(await (response === used ? response.text() : 'yes')),
+      });
+      const failure = await client('https://api.example/me').catch((caught) => caught);
+      expect(failure.response).toBe(refused);
+    }
+  });
+
   it('but not read without end, while a refresh takes its time', async () => {
     let written = 0;
     const chunk = Buffer.alloc(2 ** 16);
