@@ -317,7 +317,7 @@ describe('§5.4 The unused 401 is released', () => {
         refresh: () => Promise.reject(new Error('no network')),
         retry: { retries: 0 },
       });
-      const client = withTokenRefresh(async () => refused, tokens, {
+      const client = withTokenRefresh(async (_url: unknown) => refused, tokens, {
         allowedOrigins: ['https://api.example'],
         isRefused: async (response) => !!(await (response === used ? response.text() : 'yes')),
       });
