@@ -702,6 +702,18 @@ describe('A sign-in', () => {
     expect(place.stored!.token).toBe('third');
   });
 
+  it('yields to a later one that is stored before it, in the same millisecond too', async () => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    await other.get();
+    place.beforeWrite = once(() => other.set('third'));
+    await one.set('second');
+    expect(place.stored!.token).toBe('third');
+    expect(await tokenOf(one)).toBe('third');
+  });
+
   it('is written too, when it comes while another of its realm is being written', async () => {
     const place = new Place();
     const one = open(place, 'a');
