@@ -28,6 +28,14 @@ function client<Token>(tokens: TokenSource<Token>, options = {}) {
   return (given: Partial<typeof request> = {}) => exchange({ ...request, ...given });
 }
 
+/** A request that such a `send` sends, whatever its headers. */
+const preparedTo =
+  <Sent>(send: (headers: Headers) => Promise<Sent>) =>
+  () => {
+    const headers = new Headers();
+    return { headers, send: () => send(headers) };
+  };
+
 it('carries any client: an adapter says how it sends, the source decides', async () => {
   const refresh = vi.fn(() => 'second');
   const send = client(createTokenSource({ token: 'first', refresh }));
@@ -87,11 +95,7 @@ it('waits for `authorize`, whatever it promises by, and sends once', async () =>
     }));
     const tokens = createTokenSource({ token: 'first', refresh: () => 'second' });
     const send = client(tokens, { authorize: given });
-    const prepare = () => {
-      const headers = new Headers();
-      return { headers, send: () => sent(headers) };
-    };
-    expect((await send({ prepare })).sent).toBe('Bearer own');
+    expect((await send({ prepare: preparedTo(sent) })).sent).toBe('Bearer own');
     expect(sent).toHaveBeenCalledTimes(1);
   }
 });
@@ -108,8 +112,7 @@ it('sends nothing when `authorize` fails, now or later', async () => {
     const send = client(createTokenSource({ token: 'first', refresh: () => 'second' }), {
       authorize,
     });
-    const prepare = () => ({ headers: new Headers(), send: sent });
-    await expect(send({ prepare })).rejects.toBe(failure);
+    await expect(send({ prepare: preparedTo(sent) })).rejects.toBe(failure);
     expect(sent).not.toHaveBeenCalled();
   }
 });
@@ -134,7 +137,7 @@ it('takes for foreign what was redirected to another origin, and nothing else', 
     const sent = vi.fn(async () => ({ status: 401, sent: null }));
     const send = client(createTokenSource({ token: 'first', refresh: () => 'second' }));
     await send({
-      prepare: () => ({ headers: new Headers(), send: sent }),
+      prepare: preparedTo(sent),
       redirectedTo: () => end,
     });
     expect(sent).toHaveBeenCalledTimes(statuses);
@@ -183,8 +186,7 @@ it('keeps the error of a source within another, with its own refused answer', as
   });
   const inner = client(dead);
   const outer = client(createTokenSource<string>({ token: 'outer', refresh: () => 'newer' }));
-  const prepare = () => ({ headers: new Headers(), send: () => inner() });
-  await expect(outer({ prepare })).rejects.toMatchObject({
+  await expect(outer({ prepare: preparedTo(() => inner()) })).rejects.toMatchObject({
     code: 'SESSION_EXPIRED',
     response: { status: 401, sent: 'Bearer first' },
   });

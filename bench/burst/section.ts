@@ -67,14 +67,14 @@ session. A client opens at most ${CONNECTIONS} connections to an origin (the \`A
 
 The ideal is the same client bare, by hand: every request is sent and refused, the first refusal begins
 one refresh, and each is sent again as soon as both have come. (axios tells of a refusal by an error, and by
-hand that is caught.) It takes turns with the client, in one process; the ratios are medians. The goal is a wall ratio of at most ${GOAL}. "answers" are the callers who
-got what they asked for, and where some did not, "loses" tells how many of them instead of a ratio.
-"sends" are the requests that the API has seen: twice the number of requests is right. Where callers have
-neither an answer nor an error after 10 s and 5 ms per request, the client hangs. Alova and urql are set up
-without their caches, which would answer for the server, the others as their READMEs say.`;
+hand that is caught.) It takes turns with the client, in one process; the ratios are medians. The goal is a
+wall ratio of at most ${GOAL}. "answers" are the callers who got what they asked for, and where some
+did not, "loses" tells how many of them instead of a ratio. "sends" are the requests that the API has seen:
+twice the number of requests is right. Where callers have neither an answer nor an error after 10 s and 5 ms
+per request, the client hangs. Alova and urql are set up without their caches, which would answer for the server, the others as their READMEs say.`;
 
-const BEYOND = `What is beyond the ideal is CPU time, which is what a burst of 1000 waits for. By profiles of it, some
-5 % are the adapter's own functions, for each request is sent twice. With axios, 3 % are the garbage
+const BEYOND = `What is beyond the ideal is CPU time, which is what a burst of 1000 waits for. By profiles of it, 3 %
+(fetch) to 5 % (axios) are the adapter's own functions, for each request is sent twice, and 3 % the garbage
 collector's, who has the refusals that wait to copy. The rest is spread thinly.`;
 
 function burstTable(rows: readonly Row[]): string {
