@@ -30,7 +30,7 @@ interface Unsaved<Token> {
    */
   readonly replaces: (string | undefined)[];
   /** The version that it was last tried to be written with, and may be there with although that failed. */
-  tried?: number;
+  tried?: number | undefined;
 }
 
 /** A refresh, or its failure, yields to anything. */
@@ -172,10 +172,11 @@ export class SharedSession<Token> {
       if (tries === WRITE_TRIES) throw new Error('the store refuses every write');
       const unsaved = this.#unsaved;
       const { session, over, token } = unsaved.entry;
-      const version = Math.max(this.#version + 1, this.#there + 1, Date.now());
       const encoded = token === undefined ? undefined : await encode(token);
-      const stored = { version, session, over, token: encoded };
       const { tried } = unsaved;
+      // Once more with the one that it may be there with: whoever has it from there writes a later one.
+      const version = Math.max(this.#version + 1, this.#there + 1, tried ?? Date.now());
+      const stored = { version, session, over, token: encoded };
       unsaved.tried = version;
       let isWritten = await store.write(stored, { expected: this.#there }).catch((error) => {
         // It may be there all the same, and what replaces it then was not there before.
@@ -183,8 +184,10 @@ export class SharedSession<Token> {
         throw error;
       });
       const there = isWritten ? stored : await store.read();
-      // The answer to the try before was lost; the write was not.
-      isWritten ||= tried !== undefined && there?.version === tried && there.session === session;
+      // The answer to the try before was lost; the write was not. Another realm may have refreshed, in the
+      // same millisecond, the session that this one ends.
+      isWritten ||= there?.version === tried && there?.session === session && there.over === over;
+      unsaved.tried = undefined;
       const newest = there?.version ?? 0;
       // The session that was there when this realm, which knew of none, began its own.
       unsaved.replaces[0] ??= there?.session;

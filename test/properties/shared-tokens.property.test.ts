@@ -348,6 +348,11 @@ describe('Realms that share a session', () => {
                 use.catch(() => {}),
               );
             }
+            // What was asked for in vain before may be answered only now, and is to be looked at then.
+            while (scheduler.count()) {
+              await scheduler.waitOne();
+              await settled();
+            }
           }
           const known = await Promise.all(
             world.realms.map(async (source) =>

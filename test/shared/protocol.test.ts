@@ -785,6 +785,24 @@ describe('A sign-in', () => {
     expect(await tokenOf(other)).toBe('second');
   });
 
+  it('and realms that have written since it was begun', async () => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    await other.get();
+    place.beforeWrite = once(() => {
+      throw new Error('not even sent');
+    });
+    const signingIn = one.set('second');
+    await vi.advanceTimersByTimeAsync(10);
+    await renew(other);
+    place.stored = undefined;
+    await vi.advanceTimersByTimeAsync(15);
+    await signingIn;
+    expect(await tokenOf(other)).toBe('second');
+  });
+
   it('elsewhere is told to the app, but not where the user has signed out before', async () => {
     const place = new Place();
     const heard = vi.fn();
@@ -828,6 +846,33 @@ describe('A sign-in', () => {
     expect(await tokenOf(one)).toBe('b1');
   });
 
+  it.each<[string, (other: TokenSource<string>) => Promise<unknown>, string]>([
+    ['refresh', renew, 'b1'],
+    ['sign-out', (other) => other.clear(), 'SIGNED_OUT'],
+  ])(
+    'does not take a %s of the same millisecond for its own, when a second try breaks',
+    async (_, write, outcome) => {
+      vi.useFakeTimers({ now: 1_000_000 });
+      const place = new Place();
+      const [one, other] = [open(place, 'a'), open(place, 'b')];
+      place.afterWrite = once(() => {
+        place.beforeWrite = once(() => {
+          throw new Error('not even sent');
+        });
+        throw new Error('the answer was lost');
+      });
+      const signingIn = one.set('first');
+      await vi.advanceTimersByTimeAsync(0);
+      expect(await tokenOf(other)).toBe('first');
+      // The second try.
+      await vi.advanceTimersByTimeAsync(25);
+      await write(other);
+      await vi.advanceTimersByTimeAsync(75);
+      await signingIn;
+      expect(await tokenOf(one).catch(({ code }) => code)).toBe(outcome);
+    },
+  );
+
   it('that cannot be written rejects, holds in its realm, and is written later', async () => {
     const place = new Place();
     const one = open(place, 'a');
@@ -846,6 +891,24 @@ describe('A sign-in', () => {
 });
 
 describe('A sign-out', () => {
+  it('does not take a refresh of the same millisecond for itself, when its first try breaks', async () => {
+    vi.useFakeTimers({ now: 1_000_000 });
+    const place = new Place();
+    const [one, other] = [open(place, 'a'), open(place, 'b')];
+    await one.set('first');
+    await other.get();
+    await vi.advanceTimersByTimeAsync(1_000);
+    place.beforeWrite = once(() => {
+      throw new Error('not even sent');
+    });
+    const signingOut = one.clear();
+    await renew(other);
+    await vi.advanceTimersByTimeAsync(25);
+    await signingOut;
+    expect(place.stored).toMatchObject({ over: 'SIGNED_OUT' });
+    expect(await errorOf(other.get())).toMatchObject({ code: 'SIGNED_OUT' });
+  });
+
   it('is that of the session that was there, and has a name where none is known', async () => {
     const place = new Place();
     const one = open(place, 'a');
