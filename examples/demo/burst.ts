@@ -5,7 +5,7 @@ import type { Recipe } from './recipes.ts';
 export const EXPIRIES = 2;
 export const REQUESTS = 50;
 export const REFRESH_DELAY = 70;
-const TTL = 500;
+const TTL = 750;
 /** A client that hangs is not waited for any longer. */
 const PATIENCE = 3000;
 

@@ -245,7 +245,7 @@ function describeFaults(client: ClientName, scope: 'all' | 'engine'): void {
       const outcomes = await waiting;
       expect(failures(outcomes)).toEqual(['SESSION_EXPIRED']);
       // The lease, and the second in which the holder might have been heard of.
-      expect(performance.now() - diedAt).toBeLessThan(LEASE + 1_500);
+      expect(performance.now() - diedAt).toBeLessThan(LEASE + 5_000);
       expect(session).toMatchObject({ refreshes: 2, alive: false });
       expect(await others[0]!.call('get')).toMatchObject({ name: 'SessionExpiredError' });
     });
@@ -397,7 +397,7 @@ function describeFaults(client: ClientName, scope: 'all' | 'engine'): void {
 
     lives('the clocks of realms are an hour apart', async () => {
       const all = await open(3, {
-        options: { accessTokenTtl: 700 },
+        options: { accessTokenTtl: 2_000 },
         flags: [[], shift(3_600_000), shift(-3_600_000)],
       });
       const clocks = await Promise.all(all.map((realm) => realm.call('now')));
@@ -407,7 +407,7 @@ function describeFaults(client: ClientName, scope: 'all' | 'engine'): void {
         // Good for all of them, and no refresh.
         oneToken(await Promise.all(all.map((realm) => realm.call('get'))));
         expect(session.refreshes).toBe(expiry);
-        await sleep(Math.max(0, 720 - (performance.now() - gotAt)));
+        await sleep(Math.max(0, 2_020 - (performance.now() - gotAt)));
         // A different one asks first each time.
         const turn = [...all.slice(expiry), ...all.slice(0, expiry)];
         oneToken(await Promise.all(turn.map((realm) => realm.call('get'))));
