@@ -63,7 +63,8 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
         replayable: !isStream(body),
         pass: () => fetch(input, init),
         prepare() {
-          const copy = request?.clone();
+          // Beside headers and body it is neither written to nor used up.
+          const copy = givenHeaders && body ? request : request?.clone();
           // As in fetch, headers in `init` replace those of a Request.
           const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
           // A Request goes without an `init` of ours, which would reset its referrer.
@@ -76,7 +77,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
       });
     } finally {
       // Its copies were sent. Nobody reads the original, and fetch, too, leaves it used.
-      discard(request?.body);
+      if (!body) discard(request?.body);
     }
   };
   return withToken as Fetch;

@@ -154,6 +154,18 @@ describe('A Request as input', () => {
     }
   });
 
+  it('is neither changed nor used beside headers and a body, as with fetch', async () => {
+    const method = 'POST';
+    const request = new Request(`${server.origin}/api/me`, { method, body: 'own' });
+    for (const init of [{ body: 'new' }, { body: 'new', headers: request.headers }]) {
+      expect(await echoOf(await api(request, init))).toMatchObject({ body: 'new' });
+      server.expireAccessTokens();
+    }
+    expect(server.paths()).toHaveLength(4);
+    expect(request.headers.has('authorization')).toBe(false);
+    expect(await request.text()).toBe('own');
+  });
+
   it('may be of a class of its own, as a fetch that is not the global one has it', async () => {
     const request = new Request(`${server.origin}/api/me`, { method: 'POST', body: 'text' });
     class Foreign {

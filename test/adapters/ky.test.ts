@@ -152,8 +152,9 @@ describe.each([
     it('at once, where the request has no retry options of its own', async () => {
       failWith503();
       const startedAt = performance.now();
-      await expect(wrap().get('api/me')).rejects.toThrow('refresh failed with status 503');
-      expect(performance.now() - startedAt).toBeLessThan(250);
+      const api = wrap({ retry: { limit: 2, delay: () => 5_000 } });
+      await expect(api.get('api/me')).rejects.toThrow('refresh failed with status 503');
+      expect(performance.now() - startedAt).toBeLessThan(4_000);
     });
 
     it('but what is no error at all is, as in ky', async () => {
@@ -185,6 +186,120 @@ describe.each([
       const once = vi.fn(own);
       await expect(limited.get('api/me', { fetch: once })).rejects.toThrow('503');
       expect(once).toHaveBeenCalledTimes(1);
+    });
+  });
+
+  describe('§5.3 What is sent', () => {
+    /** What a `fetch` was given: its Request, with the body read, and what came beside it. */
+    interface Sent {
+      request: Request;
+      body: string;
+      beside: RequestInit;
+    }
+
+    /** Watches the global one. */
+    const watch = (): Sent[] => {
+      const sent: Sent[] = [];
+      const { fetch } = globalThis;
+      vi.stubGlobal('fetch', async (input: string | Request, beside: RequestInit = {}) => {
+        // The refresh is sent by a URL.
+        if (typeof input !== 'string') {
+          const body = new TextDecoder().decode(beside.body as ArrayBuffer | undefined);
+          sent.push({ request: input, body, beside });
+        }
+        return fetch(input, beside);
+      });
+      return sent;
+    };
+    const json = { a: 1 };
+
+    it('is JSON beside one Request, which is not cloned, and whose headers are left alone', async () => {
+      const sent = watch();
+      const clone = vi.spyOn(Request.prototype, 'clone');
+      const api = wrap({ retry: 0, timeout: false });
+      const answer = await api.post('api/me', { json, headers: { 'x-own': '1' } }).json();
+      // ky 1 makes one for itself.
+      expect(clone).toHaveBeenCalledTimes(name === 'ky 1' ? 1 : 0);
+      clone.mockRestore();
+      expect(answer).toMatchObject({ method: 'POST', body: JSON.stringify(json) });
+      expect(sent.map(({ body }) => body)).toEqual([JSON.stringify(json), JSON.stringify(json)]);
+      expect(sent[0]!.request).toBe(sent[1]!.request);
+      expect(sent[0]!.request.headers.has('authorization')).toBe(false);
+      const requests = server.log.filter(({ kind }) => kind === 'request');
+      for (const { headers } of requests) {
+        expect(headers).toMatchObject({ 'x-own': '1', 'content-type': 'application/json' });
+        // Not in chunks, as a stream.
+        expect(headers['content-length']).toBe(String(JSON.stringify(json).length));
+      }
+      expect(requests).toHaveLength(2);
+    });
+
+    it.each<[string, object]>([
+      ['without a body', { method: 'get' }],
+      ['with text', { body: 'text' }],
+      ['with a form', { body: new URLSearchParams({ a: '1' }) }],
+      ['with JSON of a type of its own', { json, headers: { 'content-type': 'text/json' } }],
+      ['with a referrer', { json, referrer: '' }],
+      ['with a referrer policy', { json, referrerPolicy: 'no-referrer' }],
+    ])('is a Request that has all, %s', async (_, options) => {
+      const sent = watch();
+      expect((await wrap()('api/me', { method: 'post', ...options })).status).toBe(200);
+      expect(sent).toHaveLength(2);
+      for (const { request, beside } of sent) {
+        expect(request.headers.get('authorization')).toMatch(/^Bearer /);
+        expect(beside).toEqual({});
+      }
+      const { referrer, referrerPolicy } = options as RequestInit;
+      if (referrer !== undefined) expect(sent[1]!.request.referrer).toBe('');
+      if (referrerPolicy) expect(sent[1]!.request.referrerPolicy).toBe(referrerPolicy);
+    });
+
+    it('is a Request that has all, where the instance has a `fetch` that looks at nothing else', async () => {
+      const own = vi.fn<typeof fetch>((request) => fetch(request));
+      const answer = await wrap({ fetch: own }).post('api/me', { json }).json();
+      expect(answer).toMatchObject({ body: JSON.stringify(json) });
+      expect(own).toHaveBeenCalledTimes(2);
+    });
+
+    it('goes with what ky does not know', async () => {
+      const sent = watch();
+      await wrap().post('api/me', { json, next: { revalidate: 1 } } as object);
+      for (const { beside } of sent) expect(beside).toMatchObject({ next: { revalidate: 1 } });
+      expect(sent).toHaveLength(2);
+    });
+
+    it('is nothing when its JSON is a stream that hangs, and is aborted', async () => {
+      const headers = { 'content-type': 'application/json' };
+      const reason = new Error('changed my mind');
+      const post = (abort: (controller: AbortController) => void) => {
+        const controller = new AbortController();
+        abort(controller);
+        const { signal } = controller;
+        const body = new ReadableStream();
+        return wrap({ timeout: false, retry: 0 })
+          .post('api/me', { body, headers, signal })
+          .catch((error: unknown) => error);
+      };
+      expect(await post((controller) => controller.abort(reason))).toBe(reason);
+      expect(await post((controller) => void setImmediate(() => controller.abort(reason)))).toBe(
+        reason,
+      );
+      expect(server.log).toEqual([]);
+    });
+
+    it('rejects as in ky when a hook has read its JSON', async () => {
+      const hooks = {
+        beforeRequest: [
+          // ky 1 gives the Request, ky 2 an object that has it.
+          async (given: any) => void (await (given.request ?? given).text()),
+        ],
+      };
+      const post = (api: KyInstance) =>
+        api.post('api/me', { json }).catch((error: unknown) => error);
+      const bare = ky.create({ [prefix]: server.origin, hooks });
+      expect(await post(bare)).toBeInstanceOf(TypeError);
+      expect(await post(wrap({ hooks }))).toBeInstanceOf(TypeError);
+      expect(server.log).toEqual([]);
     });
   });
 
