@@ -109,7 +109,9 @@ const axiosClient =
 const kyClient: Client = async (target, request, isWrapped) => {
   const { origin, tokens, stub } = target;
   const { default: ky } = await peer('ky');
-  const config = { prefix: origin, ...(stub && { fetch: stub.fetch }) };
+  const config = { prefix: origin };
+  // As most have it: a `fetch` of the instance's own would be sent clones.
+  if (stub) globalThis.fetch = stub.fetch;
   const api = isWrapped
     ? withKy(ky.create(config), source(tokens))
     : ky.create({ ...config, headers: authorizationOf(target) });
