@@ -52,7 +52,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     const request = (input as Request).clone ? (input as Request) : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
     const url = request?.url ?? `${input as string | URL}`;
-    const given = { ...init };
+    const given: RequestInit = request ? { ...besideClone(request), ...init } : { ...init };
     const { body, method = request?.method, signal = request?.signal, headers: own } = given;
     const givenHeaders = own && new Headers(own);
     try {
@@ -67,9 +67,8 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
           const copy = givenHeaders && body ? request : request?.clone();
           // As in fetch, headers in `init` replace those of a Request.
           const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
-          // A Request goes without an `init` of ours, which would reset its referrer.
           const send = () =>
-            fetch(copy ?? url, headers === copy?.headers ? init && given : { ...given, headers });
+            fetch(copy ?? url, headers === copy?.headers ? given : { ...given, headers });
           return { headers, send };
         },
         redirectedTo: (response) => (response.redirected ? response.url : undefined),
@@ -81,6 +80,16 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     }
   };
   return withToken as Fetch;
+}
+
+/**
+ * In Node the signal of a clone goes deaf when garbage is collected, for undici holds its controller by a
+ * `WeakRef` alone. What is beside a Request resets its referrer, and makes of the navigation that a
+ * service worker is asked for something else.
+ */
+function besideClone({ mode, signal, referrer, referrerPolicy }: Request): RequestInit {
+  if (mode === 'navigate') return {};
+  return { signal, referrerPolicy, ...(referrer !== 'about:client' && { referrer }) };
 }
 
 /**

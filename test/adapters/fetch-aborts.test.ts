@@ -1,6 +1,10 @@
 import { getEventListeners } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import ky from 'ky';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { withTokenRefresh } from '../../src/adapters/fetch.ts';
+import { withTokenRefresh as withKy } from '../../src/adapters/ky.ts';
 import { createTokenSource, type TokenSource } from '../../src/index.ts';
 import {
   refreshAt,
@@ -36,6 +40,38 @@ describe('§5.5 An abort, beyond the contract,', () => {
     caller.abort('mine');
     await expect(sent).rejects.toBe('mine');
     expect(server.paths()).toHaveLength(1);
+  });
+
+  it.each<[string, (signal: AbortSignal) => Promise<unknown>]>([
+    [
+      'a Request',
+      (signal) => {
+        const client = withTokenRefresh(fetch, tokens, { allowedOrigins: [server.origin] });
+        return client(new Request(`${server.origin}/api/slow`, { signal }));
+      },
+    ],
+    [
+      'ky',
+      (signal) => withKy(ky.create({ prefix: server.origin }), tokens).get('api/slow', { signal }),
+    ],
+    [
+      'ky with JSON',
+      (signal) =>
+        withKy(ky.create({ prefix: server.origin }), tokens).post('api/slow', { json: 1, signal }),
+    ],
+  ])('of %s is heard when garbage was collected while it was sent', async (_, send) => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    server.holdPath('/api/slow');
+    const caller = new AbortController();
+    const sent = send(caller.signal);
+    await server.arrival('request');
+    for (let turn = 0; turn < 4; turn++) {
+      gc();
+      await new Promise(setImmediate);
+    }
+    caller.abort('mine');
+    await expect(sent).rejects.toBe('mine');
   });
 
   it('does not when `init` takes the signal away', async () => {

@@ -23,7 +23,7 @@ describe('the fetch adapter', () => {
     expect(await (await api('https://api.example.com/me')).text()).toBe('<html>');
   });
 
-  it('sends a Request without an init of its own', async () => {
+  it('sends a Request with nothing beside it that takes from it', async () => {
     const tokens = createTokenSource<string>({
       token: 'first',
       refresh: () => 'next',
@@ -32,7 +32,23 @@ describe('the fetch adapter', () => {
     const api = withTokenRefresh(fetch, tokens, {
       allowedOrigins: ['https://api.example.com'],
     });
-    await api(new Request('https://api.example.com/me'));
-    expect(fetch.mock.calls[0]![1]).toBe(undefined);
+    for (const own of [
+      {},
+      { referrer: '', referrerPolicy: 'origin' },
+      { mode: 'same-origin', cache: 'no-store', redirect: 'manual', keepalive: true },
+    ] as RequestInit[]) {
+      const request = new Request('https://api.example.com/me', own);
+      await api(request);
+      const sent = new Request(...fetch.mock.lastCall!);
+      for (const name of ['referrer', 'referrerPolicy', 'mode', 'cache', 'redirect'] as const) {
+        expect(sent[name]).toBe(request[name]);
+      }
+      expect(sent.keepalive).toBe(request.keepalive);
+    }
+    // As a service worker is given it: nothing else can make one.
+    const navigation = new Request('https://api.example.com/me');
+    Object.defineProperty(navigation, 'mode', { value: 'navigate' });
+    await api(navigation);
+    expect(fetch.mock.lastCall![1]).toEqual({});
   });
 });
