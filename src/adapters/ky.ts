@@ -76,7 +76,7 @@ function sparingClones(send: typeof fetch) {
     if (!isJson || referrer !== 'about:client' || referrerPolicy || signal.aborted) {
       return send(request, init);
     }
-    // It may be a stream, which need never end.
+    // It may be a stream, which need never end. Not by `until`, which would bring the flights along.
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason));
     });

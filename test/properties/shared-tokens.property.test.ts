@@ -349,10 +349,7 @@ describe('Realms that share a session', () => {
               );
             }
             // What was asked for in vain before may be answered only now, and is to be looked at then.
-            while (scheduler.count()) {
-              await scheduler.waitOne();
-              await settled();
-            }
+            await scheduler.waitIdle();
           }
           const known = await Promise.all(
             world.realms.map(async (source) =>

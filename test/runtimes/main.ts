@@ -111,7 +111,6 @@ const testResults = scores.map(({ runtime, failures }) => ({
   name: runtime.name,
   status: failures.length === 0 ? 'passed' : 'failed',
   message: failures.join('\n'),
-  assertionResults: [],
 }));
 writeFileSync(
   join(coverage, 'runtimes.json'),

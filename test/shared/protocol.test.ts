@@ -41,6 +41,12 @@ const once = (action: () => unknown) => {
   };
 };
 
+/** Fails the first time only, before anything is written. */
+const notSent = () =>
+  once(() => {
+    throw new Error('not even sent');
+  });
+
 const sources: TokenSource<string>[] = [];
 
 /** Another realm that shares the place. Its tokens are named after it. */
@@ -95,6 +101,16 @@ afterEach(() => {
   vi.restoreAllMocks();
   for (const source of sources.splice(0)) source.close();
 });
+
+/** Two realms of one session, while the clock stands. */
+async function signedIn() {
+  vi.useFakeTimers({ now: 1_000_000 });
+  const place = new Place();
+  const [one, other] = [open(place, 'a'), open(place, 'b')];
+  await one.set('first');
+  await other.get();
+  return { place, one, other };
+}
 
 describe('A realm that waits for the lock', () => {
   it('goes on with the token of another realm while the lock is still held, and withdraws', async () => {
@@ -703,11 +719,7 @@ describe('A sign-in', () => {
   });
 
   it('yields to a later one that is stored before it, in the same millisecond too', async () => {
-    vi.useFakeTimers({ now: 1_000_000 });
-    const place = new Place();
-    const [one, other] = [open(place, 'a'), open(place, 'b')];
-    await one.set('first');
-    await other.get();
+    const { place, one, other } = await signedIn();
     place.beforeWrite = once(() => other.set('third'));
     await one.set('second');
     expect(place.stored!.token).toBe('third');
@@ -786,14 +798,8 @@ describe('A sign-in', () => {
   });
 
   it('and realms that have written since it was begun', async () => {
-    vi.useFakeTimers({ now: 1_000_000 });
-    const place = new Place();
-    const [one, other] = [open(place, 'a'), open(place, 'b')];
-    await one.set('first');
-    await other.get();
-    place.beforeWrite = once(() => {
-      throw new Error('not even sent');
-    });
+    const { place, one, other } = await signedIn();
+    place.beforeWrite = notSent();
     const signingIn = one.set('second');
     await vi.advanceTimersByTimeAsync(10);
     await renew(other);
@@ -856,9 +862,7 @@ describe('A sign-in', () => {
       const place = new Place();
       const [one, other] = [open(place, 'a'), open(place, 'b')];
       place.afterWrite = once(() => {
-        place.beforeWrite = once(() => {
-          throw new Error('not even sent');
-        });
+        place.beforeWrite = notSent();
         throw new Error('the answer was lost');
       });
       const signingIn = one.set('first');
@@ -892,15 +896,9 @@ describe('A sign-in', () => {
 
 describe('A sign-out', () => {
   it('does not take a refresh of the same millisecond for itself, when its first try breaks', async () => {
-    vi.useFakeTimers({ now: 1_000_000 });
-    const place = new Place();
-    const [one, other] = [open(place, 'a'), open(place, 'b')];
-    await one.set('first');
-    await other.get();
+    const { place, one, other } = await signedIn();
     await vi.advanceTimersByTimeAsync(1_000);
-    place.beforeWrite = once(() => {
-      throw new Error('not even sent');
-    });
+    place.beforeWrite = notSent();
     const signingOut = one.clear();
     await renew(other);
     await vi.advanceTimersByTimeAsync(25);

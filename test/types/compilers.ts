@@ -103,7 +103,6 @@ if (missing.length > 0) {
       name: `TypeScript ${version}, ${setting}, ${file}`,
       status: 'failed',
       message: complaints.join('\n'),
-      assertionResults: [],
     })),
   };
   writeFileSync(results, JSON.stringify(report));
