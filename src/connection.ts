@@ -3,6 +3,7 @@ import type { Credential } from './credential.ts';
 import { until } from './flight.ts';
 import { readOptions } from './options.ts';
 import { TokenRefreshError } from './token-refresh-error.ts';
+import type { Session } from './session.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** What `skip` is told of a request. */
@@ -89,8 +90,8 @@ export type Connection<Headers, Response> = (
 
 /** How the requests of one client are sent. @throws {TypeError} When an option is not what it must be. */
 export function connect<Token, Headers extends HeaderSetter, Response extends { status: number }>(
-  tokens: Pick<TokenSource<Token>, 'get' | 'renew'>,
-  refreshSignal: () => AbortSignal | undefined,
+  session: () => Session<Token>,
+  renew: TokenSource<Token>['renew'],
   given: ConnectOptions<Token, Headers, Response>,
   baseUrl: Url,
 ): Connection<Headers, Response> {
@@ -98,23 +99,24 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     allowedOrigins: undefined,
     authorize: bearer,
     isRefused: ({ status }: Response): boolean | PromiseLike<boolean> => status === 401,
-    skip: () => false,
+    skip: none,
   });
   /** Where this runs, in a browser: it changes while the page stays. */
   const page = () => globalThis.location?.href;
-  const allowed = allowedOrigins ?? [baseUrl, page()].map(originOf).filter(isOrigin);
+  const allowed = allowedOrigins ?? [baseUrl, page()].map(rootOf).filter(isOrigin);
   const wanted = 'an array of origins such as "https://api.example.com"';
   check('allowedOrigins', allowedOrigins, wanted, !!(allowed[0] && allowed.every?.(isOrigin)));
-  const origins = new Set(allowed.map(originOf));
+  const prefixes = allowed.map(rootOf);
+  const isAllowed = (url: Url) => prefixes.some((prefix) => `${url}`.startsWith(prefix));
 
   return async (request) => {
-    const { method = 'GET', signal } = request;
-    const target = parseUrl(request.url, page());
+    const { method = 'GET', signal, url } = request;
+    // Only where it must be: to parse it would be the dearest part of a request.
+    const target = () => parseUrl(url, page())!;
     if (
-      !target ||
-      !origins.has(target.origin) ||
-      (signal && signal === refreshSignal()) ||
-      skip({ url: target.href, method: method.toUpperCase() })
+      (!isAllowed(url) && !isAllowed(rootOf(target()))) ||
+      (signal && signal === session().refreshSignal()) ||
+      (skip !== none && skip({ url: target().href, method: method.toUpperCase() }))
     ) {
       return request.pass();
     }
@@ -133,12 +135,13 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
         throw error;
       });
 
-    const credential = await own(tokens.get({ signal }));
+    const held = session().get(signal);
+    const credential = held instanceof Promise ? await own(held) : held;
     const response = await sendWith(credential);
     try {
       // Redirected to another origin, the request has lost its token: nothing was refused.
       const end = request.redirectedTo(response);
-      const isForeign = end && new URL(end, target).origin !== target.origin;
+      const isForeign = end && rootOf(new URL(end, target())) !== rootOf(target());
       const refusal = !isForeign && until(signal, isRefused(response));
       if (!refusal || !(await refusal)) return response;
     } catch (error) {
@@ -148,19 +151,23 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     }
 
     const refused = request.setAside(response);
-    const newer = await own(tokens.renew(credential, { signal }), refused);
+    const newer = await own(renew(credential, { signal }), refused);
     if (!request.replayable) return refused.response;
     refused.release();
     return sendWith(newer);
   };
 }
 
+/** Skips no request, whose URL need not be told then. */
+const none = () => false;
+
 type Url = string | URL | undefined;
 
-const originOf = (url: Url) => parseUrl(url)?.origin;
+/** What every URL of its origin begins with. */
+const rootOf = (url: Url) => `${parseUrl(url)?.origin}/`;
 
 /** Whether nothing follows the origin. What has none, as `data:` and `about:`, is none. */
-const isOrigin = (url: Url) => parseUrl(url)?.href === `${originOf(url)}/`;
+const isOrigin = (url: Url) => parseUrl(url)?.href === rootOf(url);
 
 /** `undefined` for what is no URL, or a relative one without a base. */
 function parseUrl(url: Url, base?: string): URL | undefined {

@@ -31,8 +31,15 @@ export interface Session<Token> {
   begin(token: Token): void;
   /** Takes a newer token from another realm. @returns False when this session is over, or another. */
   adopt(token: Token, age: number, id: string): boolean;
-  /** A credential to send with: another one than `refused`. */
-  get(waiting?: Waiting, refused?: Credential<Token>): Promise<Credential<Token>>;
+  /**
+   * A credential to send with: another one than `refused`. At once while there is a good one.
+   *
+   * @throws `signal.reason`, or a `TypeError` when `expiresAt` gave no instant. All else is rejected.
+   */
+  get(
+    signal?: AbortSignal | null,
+    refused?: Credential<Token>,
+  ): Credential<Token> | Promise<Credential<Token>>;
   /** Ends it for everyone who waits, and for ever. */
   end(...reason: Reason): void;
   /** The same when this realm did not ask for it: the app is told. */
@@ -230,6 +237,7 @@ export function createSession<Token>(
 
   /** Joins the refresh, or begins one. */
   const renew = async (isAhead: boolean, signal?: AbortSignal | null) => {
+    if (over) throw over;
     ahead = isAhead;
     if (!flight) {
       const now = performance.now();
@@ -262,15 +270,13 @@ export function createSession<Token>(
       hold(token, age);
       return true;
     },
-    async get(waiting, refused) {
-      const signal = waiting?.signal;
+    get(signal, refused) {
       if (signal?.aborted) throw signal.reason;
       membership?.watch();
-      if (over) throw over;
       const held = credential;
-      if (!held || held === refused || (flight && !ahead)) return renew(false, signal);
-
-      if (isExpired()) return renew(false, signal);
+      if (!held || held === refused || (flight && !ahead) || isExpired()) {
+        return renew(false, signal);
+      }
       if (Date.now() >= aheadAt && !flight) renew(true).catch(() => {});
       return held;
     },

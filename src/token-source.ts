@@ -122,12 +122,12 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
   if (first != null) session.begin(first);
 
   const source: TokenSource<Token> = {
-    get: (waiting) => session.get(waiting),
+    get: async (waiting) => session.get(waiting?.signal),
     async renew(credential, waiting) {
       const owner = sessions.get(credential);
       // Not by `check`, which would print a token that was given instead.
       if (!owner) throw new TypeError('"credential" is not from this token source');
-      return owner.get(waiting, credential);
+      return owner.get(waiting?.signal, credential);
     },
     async set(token) {
       const previous = session;
@@ -152,7 +152,7 @@ export function createTokenSource<Token>(given: TokenSourceOptions<Token>): Toke
     },
     close: () => membership?.leave(),
     connect: (adapterOptions, baseUrl) =>
-      connect(source, () => session.refreshSignal(), adapterOptions, baseUrl),
+      connect(() => session, source.renew, adapterOptions, baseUrl),
   };
   return source;
 }

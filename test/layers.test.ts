@@ -43,6 +43,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'options.ts',
     'token-refresh-error.ts',
     'type credential.ts',
+    'type session.ts',
     'type token-source.ts',
   ],
   'token-source.ts': [
