@@ -99,8 +99,9 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     allowedOrigins: undefined,
     authorize: bearer,
     isRefused: ({ status }: Response): boolean | PromiseLike<boolean> => status === 401,
-    skip: none,
+    skip: undefined,
   });
+  if (skip !== undefined) check('skip', skip);
   /** Where this runs, in a browser: it changes while the page stays. */
   const page = () => globalThis.location?.href;
   const allowed = allowedOrigins ?? [baseUrl, page()].map(rootOf).filter(isOrigin);
@@ -116,7 +117,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     if (
       (!isAllowed(url) && !isAllowed(rootOf(target()))) ||
       (signal && signal === session().refreshSignal()) ||
-      (skip !== none && skip({ url: target().href, method: method.toUpperCase() }))
+      skip?.({ url: target().href, method: method.toUpperCase() })
     ) {
       return request.pass();
     }
@@ -157,9 +158,6 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     return sendWith(newer);
   };
 }
-
-/** Skips no request, whose URL need not be told then. */
-const none = () => false;
 
 type Url = string | URL | undefined;
 

@@ -89,7 +89,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
  */
 function besideClone({ mode, signal, referrer, referrerPolicy }: Request): RequestInit {
   if (mode === 'navigate') return {};
-  return { signal, referrerPolicy, ...(referrer !== 'about:client' && { referrer }) };
+  return { signal, referrerPolicy, referrer };
 }
 
 /**

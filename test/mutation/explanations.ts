@@ -40,12 +40,6 @@ export const explanations: Record<string, readonly Explanation[]> = {
   ],
   'src/connection.ts': [
     {
-      line: 'skip: () => false,',
-      from: '() => false',
-      to: '() => undefined',
-      why: 'Nothing is as false.',
-    },
-    {
       line: '} catch {',
       from: '{ return undefined; }',
       to: '{}',
