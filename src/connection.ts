@@ -107,17 +107,18 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
   const allowed = allowedOrigins ?? [baseUrl, page()].map(rootOf).filter(isOrigin);
   const wanted = 'an array of origins such as "https://api.example.com"';
   check('allowedOrigins', allowedOrigins, wanted, !!(allowed[0] && allowed.every?.(isOrigin)));
-  const prefixes = allowed.map(rootOf);
-  const isAllowed = (url: Url) => prefixes.some((prefix) => `${url}`.startsWith(prefix));
+  const roots = allowed.map(rootOf);
+  const rootIn = (url: Url) => roots.find((root) => `${url}`.startsWith(root));
 
   return async (request) => {
     const { method = 'GET', signal, url } = request;
     // Only where it must be: to parse it would be the dearest part of a request.
-    const target = () => parseUrl(url, page())!;
+    const parsed = () => parseUrl(url, page())!;
+    const root = rootIn(url) ?? rootIn(rootOf(parsed()));
     if (
-      (!isAllowed(url) && !isAllowed(rootOf(target()))) ||
+      !root ||
       (signal && signal === session().refreshSignal()) ||
-      skip?.({ url: target().href, method: method.toUpperCase() })
+      skip?.({ url: parsed().href, method: method.toUpperCase() })
     ) {
       return request.pass();
     }
@@ -142,7 +143,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     try {
       // Redirected to another origin, the request has lost its token: nothing was refused.
       const end = request.redirectedTo(response);
-      const isForeign = end && rootOf(new URL(end, target())) !== rootOf(target());
+      const isForeign = end && !end.startsWith(root) && rootOf(new URL(end, root)) !== root;
       const refusal = !isForeign && until(signal, isRefused(response));
       if (!refusal || !(await refusal)) return response;
     } catch (error) {
