@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createTokenSource, type Connection } from '../../src/index.ts';
+import { createTokenSource, type Connection, type HeaderSetter } from '../../src/index.ts';
 import { settled } from '../gate.ts';
 import { runs, upTo, watchUnhandled } from './runs.ts';
 
@@ -166,6 +166,55 @@ describe('Requests over any number of clients of one source', () => {
         },
       ),
       runs(400),
+    );
+  });
+});
+
+describe('A URL, however it is written', () => {
+  it('gets the token if its origin is allowed, and otherwise not', async () => {
+    const allowedOrigins = ['https://api.example.com', 'http://localhost:8080'];
+    const tokens = createTokenSource({ token: 'good', refresh: () => 'good' });
+    const exchange = tokens.connect<HeaderSetter, { status: number; withToken: boolean }>({
+      allowedOrigins,
+    });
+    const beginning = fc.constantFrom(
+      ...allowedOrigins,
+      'https:',
+      'HTTPS://API.example.com',
+      'https://api.example',
+      'http://localhost:80',
+      ' https://api.example.com',
+      'https://api.example\t.com',
+      'blob:https://api.example.com',
+    );
+    const rest = fc.array(
+      fc.oneof(
+        fc.constantFrom('/', '//', '\\', '@', ':', '80', '443', '?', '#', '.', '..', '%2f', '\t'),
+        fc.constantFrom('api.example.com', '.com', 'evil.org', ...allowedOrigins),
+        fc.string({ unit: 'grapheme', maxLength: 3 }),
+      ),
+      { maxLength: 5 },
+    );
+    await fc.assert(
+      fc.asyncProperty(beginning, rest, async (begun, parts) => {
+        const url = begun + parts.join('');
+        const { withToken } = await exchange({
+          url,
+          method: 'GET',
+          signal: undefined,
+          replayable: true,
+          pass: async () => ({ status: 200, withToken: false }),
+          prepare: () => ({
+            headers: { set() {} },
+            send: async () => ({ status: 200, withToken: true }),
+          }),
+          redirectedTo: () => undefined,
+          setAside: (response) => ({ response, release() {} }),
+        });
+        const isAllowed = URL.canParse(url) && allowedOrigins.includes(new URL(url).origin);
+        expect(withToken).toBe(isAllowed);
+      }),
+      runs(1000),
     );
   });
 });
