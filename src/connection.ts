@@ -2,8 +2,8 @@ import { check } from './check.ts';
 import type { Credential } from './credential.ts';
 import { until } from './flight.ts';
 import { readOptions } from './options.ts';
-import { TokenRefreshError } from './token-refresh-error.ts';
 import type { Session } from './session.ts';
+import { TokenRefreshError } from './token-refresh-error.ts';
 import type { TokenSource } from './token-source.ts';
 
 /** What `skip` is told of a request. */

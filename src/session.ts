@@ -12,11 +12,6 @@ import {
 import { succeed, type expiryOf } from './token-response.ts';
 import type { readTokenSourceOptions } from './token-source-options.ts';
 
-export interface Waiting {
-  /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
-  signal?: AbortSignal | null | undefined;
-}
-
 type Reason = [message: string, code: TokenRefreshErrorCode, cause?: unknown, response?: unknown];
 
 /** From a sign-in to the next one, or to its end. */

@@ -1,7 +1,12 @@
 import { connect, type ConnectOptions, type Connection, type HeaderSetter } from './connection.ts';
 import type { Credential } from './credential.ts';
-import { createSession, newId, type Session, type Waiting } from './session.ts';
+import { createSession, newId, type Session } from './session.ts';
 import { readTokenSourceOptions, type TokenSourceOptions } from './token-source-options.ts';
+
+interface Waiting {
+  /** The caller's own. Its abort makes this caller leave at once, and nobody else. */
+  signal?: AbortSignal | null | undefined;
+}
 
 /**
  * Keeps the token of one session at a time and refreshes it exactly once per expiry, whoever asks

@@ -46,7 +46,7 @@ it('carries any client: an adapter says how it sends, the source decides', async
   }
 });
 
-it('parses no URL of which that can be read, since this takes longer than all else', async () => {
+it('parses no URL that begins with an allowed origin: nothing else would take as long', async () => {
   const send = client(createTokenSource({ token: 'good', refresh: () => 'good' }));
   let parsed = 0;
   class CountingUrl extends URL {
