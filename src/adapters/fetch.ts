@@ -1,4 +1,4 @@
-import { discard, isStream, readAhead } from '../body.ts';
+import { discard, readAhead } from '../body.ts';
 import { check } from '../check.ts';
 import type { ConnectOptions, SetAside } from '../connection.ts';
 import type { TokenSource } from '../token-source.ts';
@@ -9,11 +9,12 @@ export interface FetchAdapterOptions<Token> extends ConnectOptions<Token, Header
 
 /**
  * A `fetch` that sends the token of a source, and that meets its refusal by one refresh and one
- * replay. Whatever takes a `fetch` takes this one.
+ * replay. Whatever takes a `fetch` takes this one, and a service worker may answer with it.
  *
  * A request is sent at most twice, and a second refusal is the caller's answer. A stream given as
  * `body` cannot be sent again: the token is refreshed all the same, and the caller gets the refusal.
- * A `Request` is replayed whole, and until its answer is there its body is kept in memory.
+ * A `Request` is replayed whole, and until its answer is there its body is kept in memory. Its token is
+ * in the headers beside it, since its own cannot always be changed.
  *
  * @returns Rejects as `fetch` does; with a `SessionExpiredError` or `RefreshFailedError` of this
  *   request's own when no token can be had, whose `response` is the refused one if there was one;
@@ -52,26 +53,28 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     const request = (input as Request).clone ? (input as Request) : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
     const url = request?.url ?? `${input as string | URL}`;
-    const given: RequestInit = request ? { ...besideClone(request), ...init } : { ...init };
-    const { body, method = request?.method, signal = request?.signal, headers: own } = given;
+    const given: RequestInit = request ? { ...besideHeaders(request), ...init } : { ...init };
+    // As in fetch, headers in `init` replace those of a Request.
+    const { body, method = request?.method, signal = request?.signal } = given;
+    const { headers: own = request?.headers } = given;
     const givenHeaders = own && new Headers(own);
     try {
       return await exchange({
         url,
         method,
         signal,
-        replayable: !isStream(body),
+        body,
         pass: () => fetch(input, init),
         prepare() {
-          // Beside headers and body it is neither written to nor used up.
-          const copy = givenHeaders && body ? request : request?.clone();
-          // As in fetch, headers in `init` replace those of a Request.
-          const headers = copy && !givenHeaders ? copy.headers : new Headers(givenHeaders);
-          const send = () =>
-            fetch(copy ?? url, headers === copy?.headers ? given : { ...given, headers });
+          const headers = new Headers(givenHeaders);
+          const send = () => {
+            // Only a body of its own is used up. Some know none of a Request: React Native, and Firefox.
+            const copy = body || request?.body === null ? request : request?.clone();
+            return fetch(copy ?? url, { ...given, headers });
+          };
           return { headers, send };
         },
-        redirectedTo: (response) => (response.redirected ? response.url : undefined),
+        redirectedTo,
         setAside,
       });
     } finally {
@@ -83,14 +86,17 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
 }
 
 /**
- * In Node the signal of a clone goes deaf when garbage is collected, for undici holds its controller by a
- * `WeakRef` alone. What is beside a Request resets its referrer, and makes of the navigation that a
- * service worker is asked for something else.
+ * What a Request loses beside headers: its referrer, which is parsed anew where it is given. And in Node the
+ * signal of a clone goes deaf when garbage is collected, for undici holds its controller by a `WeakRef` alone.
  */
-function besideClone({ mode, signal, referrer, referrerPolicy }: Request): RequestInit {
-  if (mode === 'navigate') return {};
-  return { signal, referrerPolicy, referrer };
-}
+const besideHeaders = ({ signal, referrer, referrerPolicy }: Request): RequestInit => ({
+  signal,
+  referrerPolicy,
+  ...(referrer !== 'about:client' && { referrer }),
+});
+
+/** Where a redirect has led. */
+const redirectedTo = ({ redirected, url }: Response) => (redirected ? url : undefined);
 
 /**
  * Unread, an answer pins its connection, which the refresh may need: so it is read. The response that

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { withTokenRefresh } from '../../src/adapters/fetch.ts';
 import { createTokenSource } from '../../src/index.ts';
 import {
@@ -167,23 +167,67 @@ describe('A Request as input', () => {
   });
 
   it('may be of a class of its own, as a fetch that is not the global one has it', async () => {
-    const request = new Request(`${server.origin}/api/me`, { method: 'POST', body: 'text' });
     class Foreign {
-      url = request.url;
+      url = `${server.origin}/api/me`;
       method = 'POST';
-      headers = new Headers(request.headers);
-      body = null;
+      headers = new Headers({ 'x-own': 'kept' });
       clone() {
-        return new Foreign();
+        return Object.assign(new Foreign(), { isClone: true });
       }
     }
     const tokens = createTokenSource({ token: 'abc', refresh: () => 'def' });
+    const sent: unknown[] = [];
     const own = withTokenRefresh(
-      (async (input: Foreign) => new Response(input.headers.get('authorization'))) as never,
+      (async (input: Foreign, { headers }: { headers: Headers }) => {
+        sent.push([input, ...headers.values()]);
+        return new Response('', { status: sent.length === 1 ? 401 : 200 });
+      }) as never,
       tokens,
       { allowedOrigins: [server.origin] },
     ) as (input: unknown) => Promise<Response>;
-    expect(await (await own(new Foreign())).text()).toBe('Bearer abc');
+    expect((await own(new Foreign())).status).toBe(200);
+    // It does not tell of its body, as in Firefox: so it may have one.
+    const clone = expect.objectContaining({ isClone: true });
+    expect(sent).toEqual([
+      [clone, 'Bearer abc', 'kept'],
+      [clone, 'Bearer def', 'kept'],
+    ]);
+  });
+
+  it('is not cloned without a body: it is not used up', async () => {
+    const clone = vi.spyOn(Request.prototype, 'clone');
+    const request = new Request(`${server.origin}/api/me`, { headers: { 'x-own': 'kept' } });
+    expect((await api(request)).status).toBe(200);
+    expect(clone).not.toHaveBeenCalled();
+    clone.mockRestore();
+    expect(request.headers.has('authorization')).toBe(false);
+    const sent = server.log.filter(({ kind }) => kind === 'request');
+    expect(sent.map(({ headers }) => headers['x-own'])).toEqual(['kept', 'kept']);
+  });
+
+  it('is sent without its default referrer beside it, which would be parsed', async () => {
+    const beside: RequestInit[] = [];
+    const own = withTokenRefresh(
+      async (_input: unknown, init?: RequestInit) => {
+        beside.push(init!);
+        return new Response('');
+      },
+      createTokenSource({ token: 'abc', refresh: () => 'def' }),
+      { allowedOrigins: [server.origin] },
+    );
+    await own(new Request(`${server.origin}/api/me`));
+    await own(new Request(`${server.origin}/api/me`, { referrer: '' }));
+    expect(beside.map((init) => init.referrer)).toEqual([undefined, '']);
+    expect(beside[0]).not.toHaveProperty('referrer');
+  });
+
+  it('is sent with the headers that it had when it was given, as with fetch', async () => {
+    const request = new Request(`${server.origin}/api/me`, { headers: { 'x-own': 'given' } });
+    const answer = api(request);
+    request.headers.set('x-own', 'later');
+    expect((await answer).status).toBe(200);
+    const sent = server.log.filter(({ kind }) => kind === 'request');
+    expect(sent.map(({ headers }) => headers['x-own'])).toEqual(['given', 'given']);
   });
 
   it('rejects as fetch does when it was used before', async () => {

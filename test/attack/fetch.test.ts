@@ -45,10 +45,5 @@ describe('the fetch adapter', () => {
       }
       expect(sent.keepalive).toBe(request.keepalive);
     }
-    // As a service worker is given it: nothing else can make one.
-    const navigation = new Request('https://api.example.com/me');
-    Object.defineProperty(navigation, 'mode', { value: 'navigate' });
-    await api(navigation);
-    expect(fetch.mock.lastCall![1]).toEqual({});
   });
 });
