@@ -39,21 +39,31 @@ export function withTokenRefresh<Token, Ky extends KyLike>(
   check('ky', ky, 'a ky instance', typeof ky?.extend === 'function');
   return ky.extend((own: any) => {
     // ky 1 has `prefixUrl`, ky 2 the other two.
-    const { fetch = (...args: [any]) => globalThis.fetch(...args), retry = {} } = own;
     const baseUrl = own.baseUrl ?? own.prefix ?? own.prefixUrl;
-    const { shouldRetry } = retry;
-    const send = withFetch(fetch, tokens, options, baseUrl);
+    const { shouldRetry } = Object(own.retry);
+    // One that somebody wrote may look at nothing but the Request.
+    const fetch = own.fetch
+      ? (input: any, init: any) => own.fetch(new Request(input, init), init)
+      : (...args: [any]) => globalThis.fetch(...args);
+    const withToken = withFetch(fetch, tokens, options, baseUrl);
+    const send = own.fetch ? withToken : sparingClones(withToken);
+    // Whatever else is given here, ky merges once more for each request.
     return {
-      // One that somebody wrote may look at nothing but the Request.
-      fetch: own.fetch ? send : sparingClones(send),
-      // Merged with its own by ky, all but a number.
-      retry: {
-        ...(typeof retry === 'number' && { limit: retry }),
-        shouldRetry: (attempt: { error: unknown }) =>
-          isTokenRefreshError(attempt.error) ? false : shouldRetry?.(attempt),
+      fetch(this: any, request: Request, init: RequestInit) {
+        return send(request, init).catch((error: unknown) => {
+          // In ky 1, which retries all that it does not know, `this` is the options of the request.
+          if (isTokenRefreshError(error) && this?.retry) this.retry.limit = 0;
+          throw error;
+        });
       },
+      ...(shouldRetry && {
+        retry: {
+          shouldRetry: (attempt: { error: unknown }) =>
+            !isTokenRefreshError(attempt.error) && shouldRetry(attempt),
+        },
+      }),
       hooks: {
-        // Where a request has retry options of its own.
+        // Where a request has a `shouldRetry` of its own.
         beforeRetry: [
           ({ error }: { error: unknown }) => {
             if (isTokenRefreshError(error)) throw error;
@@ -70,18 +80,15 @@ export function withTokenRefresh<Token, Ky extends KyLike>(
  */
 function sparingClones(send: typeof fetch) {
   return (request: Request, init: RequestInit): Promise<Response> => {
-    const { body, headers, referrer, referrerPolicy, signal } = request;
+    const { body, headers, signal } = request;
     const isJson = body && headers.get('content-type') === 'application/json';
-    // Beside an `init` it would lose its referrer.
-    if (!isJson || referrer !== 'about:client' || referrerPolicy || signal.aborted) {
-      return send(request, init);
-    }
+    if (!isJson || signal.aborted) return send(request, init);
     // It may be a stream, which need never end. Not by `until`, which would bring the flights along.
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason));
     });
     return Promise.race([request.arrayBuffer(), aborted]).then((json) =>
-      send(request, { ...init, headers, body: json }),
+      send(request, { ...init, body: json }),
     );
   };
 }
