@@ -1,3 +1,4 @@
+import { isStream } from './body.ts';
 import { check } from './check.ts';
 import type { Credential } from './credential.ts';
 import { until } from './flight.ts';
@@ -50,8 +51,8 @@ export interface Exchange<Headers, Response> {
   readonly method: string | undefined;
   /** The caller's own. */
   readonly signal: AbortSignal | null | undefined;
-  /** Whether it can be sent a second time, whole. */
-  readonly replayable: boolean;
+  /** A stream can be sent only once: then the caller gets a refusal. `undefined` can be sent again. */
+  readonly body: unknown;
   /** Sends it untouched. */
   readonly pass: () => Promise<Response>;
   /** Begins to send it with a token: called once for each time it is sent. */
@@ -110,36 +111,28 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
   const roots = allowed.map(rootOf);
   const rootIn = (url: Url) => roots.find((root) => `${url}`.startsWith(root));
 
+  // Here and below, nothing is awaited that is there already: a good part of what a request costs.
+  const sendWith = (request: Exchange<Headers, Response>, { token }: Credential<Token>) => {
+    const { headers, send } = request.prepare();
+    const authorized = until(request.signal, authorize(headers, token));
+    return authorized ? Promise.resolve(authorized).then(send) : send();
+  };
+
   return async (request) => {
     const { method = 'GET', signal, url } = request;
     // Only where it must be: to parse it would be the dearest part of a request.
-    const parsed = () => parseUrl(url, page())!;
-    const root = rootIn(url) ?? rootIn(rootOf(parsed()));
+    const root = rootIn(url) ?? rootIn(rootOf(parseUrl(url, page())));
     if (
       !root ||
       (signal && signal === session().refreshSignal()) ||
-      skip?.({ url: parsed().href, method: method.toUpperCase() })
+      skip?.({ url: parseUrl(url, page())!.href, method: method.toUpperCase() })
     ) {
       return request.pass();
     }
-    // Here and below, nothing is awaited that is there already: a good part of what a request costs.
-    const sendWith = ({ token }: Credential<Token>) => {
-      const { headers, send } = request.prepare();
-      const authorized = until(signal, authorize(headers, token));
-      return authorized ? Promise.resolve(authorized).then(send) : send();
-    };
-    /** Fails with an error of this request's own. What `send` throws is passed on as it is. */
-    const own = (credential: Promise<Credential<Token>>, refused?: SetAside<Response>) =>
-      credential.catch((error) => {
-        if (error instanceof TokenRefreshError) throw error.withResponse(refused?.response);
-        // Nobody gets the answer then.
-        refused?.release();
-        throw error;
-      });
 
     const held = session().get(signal);
     const credential = held instanceof Promise ? await own(held) : held;
-    const response = await sendWith(credential);
+    const response = await sendWith(request, credential);
     try {
       // Redirected to another origin, the request has lost its token: nothing was refused.
       const end = request.redirectedTo(response);
@@ -154,10 +147,23 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
 
     const refused = request.setAside(response);
     const newer = await own(renew(credential, { signal }), refused);
-    if (!request.replayable) return refused.response;
+    if (isStream(request.body)) return refused.response;
     refused.release();
-    return sendWith(newer);
+    return sendWith(request, newer);
   };
+}
+
+/** Fails with an error of this request's own. */
+function own<Token>(
+  credential: Promise<Credential<Token>>,
+  refused?: SetAside<unknown>,
+): Promise<Credential<Token>> {
+  return credential.catch((error) => {
+    if (error instanceof TokenRefreshError) throw error.withResponse(refused?.response);
+    // Nobody gets the answer then.
+    refused?.release();
+    throw error;
+  });
 }
 
 type Url = string | URL | undefined;

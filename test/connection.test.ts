@@ -12,7 +12,7 @@ function client<Token>(tokens: TokenSource<Token>, options = {}) {
     url: 'https://api.example.com/me',
     method: undefined,
     signal: undefined,
-    replayable: true,
+    body: undefined,
     pass: async () => ({ status: 200, sent: 'untouched' }),
     prepare() {
       const headers = new Headers();
@@ -228,7 +228,7 @@ it('releases the refused response for a replay only: else its caller gets it', a
   const release = vi.fn();
   const setAside = (response: { status: number; sent: string | null }) => ({ response, release });
   const open = () => client(createTokenSource<string>({ token: 'first', refresh: () => 'second' }));
-  expect((await open()({ setAside, replayable: false })).status).toBe(401);
+  expect((await open()({ setAside, body: new ReadableStream() })).status).toBe(401);
   const dead = client(
     createTokenSource<string>({
       token: 'first',

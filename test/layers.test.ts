@@ -38,6 +38,7 @@ const MAY_IMPORT: Record<string, string[]> = {
     'type token-source-options.ts',
   ],
   'connection.ts': [
+    'body.ts',
     'check.ts',
     'flight.ts',
     'options.ts',

@@ -1,4 +1,4 @@
-import { discard, drain, DRAIN_LIMIT, isStream } from '../body.ts';
+import { discard, drain, DRAIN_LIMIT } from '../body.ts';
 import { check } from '../check.ts';
 import type { ConnectOptions, SetAside } from '../connection.ts';
 import type { TokenSource } from '../token-source.ts';
@@ -40,7 +40,15 @@ interface Creator extends AxiosLike {
   create: (config?: any) => Creator;
 }
 
-type Transport = (config: any, shown?: any) => Promise<any>;
+type Transport = (config: any, changes?: Changes) => Promise<any>;
+
+/** Of a config that is sent. */
+interface Changes {
+  data: unknown;
+  headers: any;
+  /** What the transport rejected with, if it did. */
+  error?: unknown;
+}
 
 /** The instances that are wrapped, and the transports that wrap them: never twice. */
 const wrapped = new WeakSet();
@@ -87,37 +95,28 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
     const { url, baseURL, allowAbsoluteUrls, data } = config;
     const form = readForm(data);
     const { signal, forget } = cancellationOf(config);
-    /** What the newest send was rejected with, if it was. */
-    let failure: unknown;
+    let newest: Changes | undefined;
     try {
       const response = await exchange({
-        url: bare.getUri({ url, baseURL, allowAbsoluteUrls }),
+        // Of all that axios makes of URLs, the plainest, which it takes its time for.
+        url:
+          baseURL && /\w$/.test(baseURL) && /^\/\w/.test(url)
+            ? baseURL + url
+            : bare.getUri({ url, baseURL, allowAbsoluteUrls }),
         method: config.method,
         signal,
-        replayable: !!form || !isStream(data),
-        pass: () => transport(config, config),
+        body: form ? undefined : data,
+        pass: () => transport(config),
         prepare() {
           const headers = Object.assign(new config.headers.constructor(), config.headers);
-          headers.set(form?.headers);
-          const send = () => {
-            const sent: any = {};
-            // A spread takes more than twice as long: axios makes it without a prototype.
-            for (const key of Reflect.ownKeys(config)) sent[key] = config[key];
-            sent.data = form?.data ?? data;
-            sent.headers = headers;
-            failure = undefined;
-            return transport(sent, config).catch((error) => {
-              failure = error;
-              if (error?.response) return error.response;
-              throw error;
-            });
-          };
+          if (form) headers.set(form.headers);
+          const send = () => transport(config, (newest = { data: form?.data ?? data, headers }));
           return { headers, send };
         },
         redirectedTo: ({ request }) => request?.res?.responseUrl ?? request?.responseURL,
         setAside,
       });
-      if (failure) throw failure;
+      if (newest?.error) throw newest.error;
       return response;
     } finally {
       forget();
@@ -127,23 +126,35 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
   const wrapTransport = (given: any): Transport => {
     if (wrapped.has(given)) return given;
     /** What axios gives shows the config that its caller gave, not the one that has the token. */
-    const transport = async (sent: any, config: any) => {
+    const transport: Transport = async (config, changes) => {
+      const { data, headers } = config;
       try {
         const response = await (typeof given === 'function'
-          ? given(sent)
+          ? // axios' own keep nothing of a config: it need not be copied to have the token for a while.
+            given(
+              given.adapterName || !changes
+                ? Object.assign(config, changes)
+                : copyTo({}, config, changes),
+            )
           : bare.request({
               // Has axios' own copy of the config as `this`. To fill it only here spares axios
               // merging and checking a second time what came out of that already.
               transformRequest(this: any) {
-                Object.assign(this, sent, { transformResponse: [], adapter: given });
-                return sent.data;
+                copyTo(this, config, changes);
+                this.transformResponse = [];
+                this.adapter = given;
+                return this.data;
               },
             }));
         response.config = config;
         return response;
       } catch (error: any) {
         for (const shown of [error, error?.response]) if (shown?.config) shown.config = config;
-        throw error;
+        if (!changes || !error?.response) throw error;
+        changes.error = error;
+        return error.response;
+      } finally {
+        Object.assign(config, { data, headers });
       }
     };
     const withToken: Transport = (config) => sendWith(transport, config);
@@ -168,6 +179,12 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
     return child;
   };
   return wrapInstance(instance as unknown as Creator) as unknown as Instance;
+}
+
+/** A spread takes more than twice as long: axios makes a config without a prototype. */
+function copyTo(target: any, config: any, changes: object | undefined): any {
+  for (const key of Reflect.ownKeys(config)) target[key] = config[key];
+  return Object.assign(target, changes);
 }
 
 /** A form of the package `form-data` is a stream. What it holds in memory can be sent twice. */

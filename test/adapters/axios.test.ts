@@ -135,6 +135,34 @@ describe("§5.8 The user's interceptors and transforms", () => {
     await foreign.close();
   });
 
+  it.each<[string, object]>([
+    ['the default', {}],
+    ['by name', { adapter: 'http' }],
+    ["axios' own as a function", { adapter: axios.getAdapter('http') }],
+    ['that of a platform', { adapter: axios.getAdapter(axios.defaults.adapter) }],
+    ['fetch', { adapter: axios.getAdapter('fetch') }],
+  ])('see no token and no body but their own, whatever the transport: %s', async (_, config) => {
+    const api = wrap(config);
+    const form = new FormDataPackage();
+    form.append('name', 'Ada');
+    const given: any[] = [];
+    api.interceptors.request.use((sent) => (given.push(sent, sent.headers), sent));
+    const { config: shown, data } = await api.post('/api/me', form);
+    expect(data.body).toContain('Ada');
+    expect(shown).toBe(given[0]);
+    expect(shown.headers).toBe(given[1]);
+    expect(shown.headers.has('authorization')).toBe(false);
+    expect(shown.data).toBe(form);
+    const failures = [await failureOf(api.get('/api/me', { validateStatus: () => false }))];
+    await server.close();
+    failures.push(await failureOf(api.get('/api/me')));
+    expect(failures.map(({ response }) => response?.status)).toEqual([200, undefined]);
+    for (const { config: failed } of failures) {
+      expect(given).toContain(failed);
+      expect(failed.headers.has('authorization')).toBe(false);
+    }
+  });
+
   it('stay synchronous where they were', async () => {
     const api = wrap();
     let ran = false;
@@ -206,6 +234,11 @@ describe('§5.8 The transport', () => {
       [1, 2],
       [1, 2],
     ]);
+    // A test double may keep them, to tell what was sent.
+    const [first, second] = sent.map(({ headers }) => headers.get('authorization'));
+    expect(first).toMatch(/^Bearer /);
+    expect(second).toMatch(/^Bearer /);
+    expect(second).not.toBe(first);
   });
 
   it('may be a function that throws, which is its own error', async () => {

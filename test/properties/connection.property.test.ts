@@ -102,7 +102,7 @@ class World {
       url: 'https://api.example.com/me',
       method: 'GET',
       signal,
-      replayable,
+      body: replayable ? undefined : new ReadableStream(),
       pass: () => Promise.reject(new Error('sent untouched')),
       prepare: () => {
         if (signal.aborted) this.violations.push('sent after its abort');
@@ -202,7 +202,7 @@ describe('A URL, however it is written', () => {
           url,
           method: 'GET',
           signal: undefined,
-          replayable: true,
+          body: undefined,
           pass: async () => ({ status: 200, withToken: false }),
           prepare: () => ({
             headers: { set() {} },
