@@ -21,7 +21,7 @@ const ORDERS = [
 ] as const;
 
 /**
- * Sends by all three in turns, in short blocks: whatever else the machine does meanwhile, it does to
+ * Sends by all three in turns, in blocks: whatever else the machine does meanwhile, it does to
  * all of them.
  *
  * @param count Of the blocks of each; a multiple of 6 is fair.

@@ -69,11 +69,12 @@ function extremes(rounds: readonly Figures[], what: string): Figures {
 const NETWORK = `Each client wrapped by \`withTokenRefresh\`, against the same client bare, which sends the same
 \`Authorization\` header by itself. The server is another process on loopback; 16 requests are under way
 at a time, each answer is read. CPU time is that of the client's process, with all that it collects of
-garbage. Both are measured in the same process, in 48 blocks of 300 requests each, in changing order; a
-ratio is that of the totals, and in brackets are the least and the most of the rounds. "noise" is the same
-of the bare client against another bare one. The goal is a ratio of at most ${GOAL}. "wrapped by hand" is a
-closure of some lines that sends the token and looks for a 401, and does nothing else that oneflight does:
-what is to be paid for any function around \`fetch\` whose answers it looks at.`;
+garbage. In the same process are measured, in changing order and in 12 blocks of 1500 requests each, the
+wrapped client and two bare ones; a ratio is that of the totals, to the mean of both bare ones, and in
+brackets are the least and the most of the rounds. "noise" is one bare client against the other. The goal
+is a ratio of at most ${GOAL}. "wrapped by hand" is a closure of some lines that sends the token and looks
+for a 401, and does nothing else that oneflight does: what is to be paid for any function around \`fetch\`
+whose answers it looks at.`;
 
 function networkTable(figures: readonly Figures[]): string {
   const rows = CASES.map(({ client, request }, n) => {
@@ -96,7 +97,7 @@ function networkTable(figures: readonly Figures[]): string {
 }
 
 const OWN = `The same without a network, one request after the other over a stub that answers at once: the CPU
-time that an adapter adds to a request, in nanoseconds; in brackets the quartiles of 36 turns of 150
+time that an adapter adds to a request, in nanoseconds; in brackets the quartiles of 24 turns of 1000
 requests each. "noise" is what another bare client adds to the bare one. "of a request" is what is added
 in relation to the bare client's CPU time on the network, as 1 and the part of it: what the noise of the
 first table hides, but with caches that no network has emptied. With an adapter given to axios as a

@@ -28,7 +28,7 @@ const { bare, wrapped, again } = await takeBlocks(
   client!,
   request as RequestKind,
   { origin: 'http://127.0.0.1', tokens, stub },
-  quick ? { count: 2, requests: 50, warmUps: 1 } : { count: 36, requests: 150, warmUps: 12 },
+  quick ? { count: 2, requests: 50, warmUps: 1 } : { count: 24, requests: 1000, warmUps: 6 },
   send,
 );
 const added = (costs: typeof wrapped) =>
