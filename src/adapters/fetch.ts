@@ -13,8 +13,7 @@ export interface FetchAdapterOptions<Token> extends ConnectOptions<Token, Header
  *
  * A request is sent at most twice, and a second refusal is the caller's answer. A stream given as
  * `body` cannot be sent again: the token is refreshed all the same, and the caller gets the refusal.
- * A `Request` is replayed whole, and until its answer is there its body is kept in memory. Its token is
- * in the headers beside it, since its own cannot always be changed.
+ * A `Request` is replayed whole, and until its answer is there its body is kept in memory.
  *
  * @returns Rejects as `fetch` does; with a `SessionExpiredError` or `RefreshFailedError` of this
  *   request's own when no token can be had, whose `response` is the refused one if there was one;
@@ -53,11 +52,9 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     const request = (input as Request).clone ? (input as Request) : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
     const url = request?.url ?? `${input as string | URL}`;
-    const given: RequestInit = request ? { ...besideHeaders(request), ...init } : { ...init };
-    // As in fetch, headers in `init` replace those of a Request.
+    const given: RequestInit = request ? { ...besideInit(request), ...init } : { ...init };
     const { body, method = request?.method, signal = request?.signal } = given;
-    const { headers: own = request?.headers } = given;
-    const givenHeaders = own && new Headers(own);
+    const givenHeaders = given.headers && new Headers(given.headers);
     try {
       return await exchange({
         url,
@@ -66,15 +63,19 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
         body,
         pass: () => fetch(input, init),
         prepare() {
-          const headers = new Headers(givenHeaders);
-          const send = () => {
-            // Only a body of its own is used up. Some know none of a Request: React Native, and Firefox.
-            const copy = body || request?.body === null ? request : request?.clone();
-            return fetch(copy ?? url, { ...given, headers });
-          };
+          // Beside headers, only its body is used up. Some know none of a Request: React Native, and Firefox.
+          const isKept = givenHeaders && (body || request?.body === null);
+          // A clone alone has headers that cannot be changed where those of a service worker's request are.
+          const copy = isKept
+            ? request
+            : request && new (request.constructor as typeof Request)(request.clone());
+          // As in fetch, headers in `init` replace those of a Request.
+          const own = givenHeaders ? undefined : copy?.headers;
+          const headers = own ?? new Headers(givenHeaders);
+          const send = () => fetch(copy ?? url, own ? given : { ...given, headers });
           return { headers, send };
         },
-        redirectedTo,
+        redirectedTo: ({ redirected, url: end }) => (redirected ? end : undefined),
         setAside,
       });
     } finally {
@@ -86,17 +87,14 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
 }
 
 /**
- * What a Request loses beside headers: its referrer, which is parsed anew where it is given. And in Node the
- * signal of a clone goes deaf when garbage is collected, for undici holds its controller by a `WeakRef` alone.
+ * What a Request loses beside an `init`: its referrer. And in Node the signal of a clone goes deaf when garbage
+ * is collected, for undici holds its controller by a `WeakRef` alone.
  */
-const besideHeaders = ({ signal, referrer, referrerPolicy }: Request): RequestInit => ({
+const besideInit = ({ signal, referrer, referrerPolicy }: Request): RequestInit => ({
   signal,
+  referrer,
   referrerPolicy,
-  ...(referrer !== 'about:client' && { referrer }),
 });
-
-/** Where a redirect has led. */
-const redirectedTo = ({ redirected, url }: Response) => (redirected ? url : undefined);
 
 /**
  * Unread, an answer pins its connection, which the refresh may need: so it is read. The response that
