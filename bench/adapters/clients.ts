@@ -1,4 +1,5 @@
 /** The HTTP clients that have an adapter, each bare and wrapped, set up alike. */
+import { setMaxListeners } from 'node:events';
 import { createTokenSource } from '../../dist/index.js';
 import { withTokenRefresh as withAxios } from '../../dist/axios.js';
 import { withTokenRefresh as withFetch } from '../../dist/fetch.js';
@@ -43,8 +44,13 @@ const source = (tokens: Tokens) =>
     },
   });
 
-const signalOf = (request: RequestKind) =>
-  request === 'GET with a signal' ? new AbortController().signal : undefined;
+function signalOf(request: RequestKind): AbortSignal | undefined {
+  if (request !== 'GET with a signal') return undefined;
+  const { signal } = new AbortController();
+  // undici removes a listener only when its Request is collected as garbage, and would warn of so many.
+  setMaxListeners(0, signal);
+  return signal;
+}
 
 /** The bare client sends the header by itself. */
 const authorizationOf = ({ tokens }: Target) => ({
