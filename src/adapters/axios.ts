@@ -95,10 +95,11 @@ export function withTokenRefresh<Token, Instance extends AxiosLike>(
     const { url, baseURL, allowAbsoluteUrls, data } = config;
     const form = readForm(data);
     const { signal, forget } = cancellationOf(config);
+    /** What was sent last. */
     let newest: Changes | undefined;
     try {
       const response = await exchange({
-        // Of all that axios makes of URLs, the plainest, which it takes its time for.
+        // `getUri` takes its time, and of a plain base and path it makes nothing else.
         url:
           baseURL && /\w$/.test(baseURL) && /^\/\w/.test(url)
             ? baseURL + url

@@ -273,6 +273,13 @@ describe.each([
       expect(await answer.json()).toMatchObject({ body });
       expect(sent).toHaveLength(2);
       for (const { request, beside } of sent) {
+        expect(new Headers(beside.headers ?? request.headers).get('authorization')).toMatch(
+          /^Bearer /,
+        );
+        // JSON alone goes beside it, and headers where there is no other body.
+        const isCloned = body !== '' && !Object.keys(referring).length;
+        expect('headers' in beside).toBe(!isCloned);
+        expect('body' in beside).toBe(!isCloned && body !== '');
         // As it is sent.
         const { referrer, referrerPolicy } = new Request(request.url, { ...beside, body: null });
         expect({ referrer, referrerPolicy }).toMatchObject(referring);
