@@ -136,7 +136,7 @@ export function connect<Token, Headers extends HeaderSetter, Response extends { 
     try {
       // Redirected to another origin, the request has lost its token: nothing was refused.
       const end = request.redirectedTo(response);
-      const isForeign = end && !end.startsWith(root) && rootOf(new URL(end, root)) !== root;
+      const isForeign = end && !end.startsWith(root) && rootOf(parseUrl(end, root)) !== root;
       const refusal = !isForeign && until(signal, isRefused(response));
       if (!refusal || !(await refusal)) return response;
     } catch (error) {

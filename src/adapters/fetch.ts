@@ -52,7 +52,7 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
     const request = (input as Request).clone ? (input as Request) : undefined;
     // As fetch does, all of it is read now: its owner may change it before it is sent.
     const url = request?.url ?? `${input as string | URL}`;
-    const given: RequestInit = request ? { ...besideInit(request), ...init } : { ...init };
+    const given: RequestInit = { ...(request && besideInit(request)), ...init };
     const { body, method = request?.method, signal = request?.signal } = given;
     const givenHeaders = given.headers && new Headers(given.headers);
     try {
@@ -65,17 +65,15 @@ export function withTokenRefresh<Token, Fetch extends typeof globalThis.fetch>(
         prepare() {
           // Beside headers, only its body is used up. Some know none of a Request: React Native, and Firefox.
           const isKept = givenHeaders && (body || request?.body === null);
-          // A clone alone has headers that cannot be changed where those of a service worker's request are.
-          const copy = isKept
-            ? request
-            : request && new (request.constructor as typeof Request)(request.clone());
+          const copy = isKept ? request : request?.clone();
           // As in fetch, headers in `init` replace those of a Request.
-          const own = givenHeaders ? undefined : copy?.headers;
-          const headers = own ?? new Headers(givenHeaders);
+          const own = givenHeaders ? undefined : changeable(copy?.headers);
+          const headers = own ?? new Headers(givenHeaders ?? copy?.headers);
           const send = () => fetch(copy ?? url, own ? given : { ...given, headers });
           return { headers, send };
         },
-        redirectedTo: ({ redirected, url: end }) => (redirected ? end : undefined),
+        // Read only then: undici puts a URL together each time.
+        redirectedTo: (response) => (response.redirected ? response.url : undefined),
         setAside,
       });
     } finally {
@@ -95,6 +93,16 @@ const besideInit = ({ signal, referrer, referrerPolicy }: Request): RequestInit 
   referrer,
   referrerPolicy,
 });
+
+/** `undefined` for those that cannot be, as of a service worker's request and of its clones. */
+function changeable(headers: Headers | undefined): Headers | undefined {
+  try {
+    headers?.delete('-');
+    return headers;
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Unread, an answer pins its connection, which the refresh may need: so it is read. The response that

@@ -224,6 +224,24 @@ describe('A Request as input', () => {
     expect([...request.headers]).toEqual([]);
   });
 
+  it('may have headers that cannot be changed, as in a service worker', async () => {
+    // Immutable, as those are: https://fetch.spec.whatwg.org/#concept-headers-guard
+    const { headers } = Response.redirect('http://kept.example/');
+    const withThem = (request: Request): Request =>
+      Object.defineProperties(request, {
+        headers: { value: headers },
+        clone: { value: () => withThem(Request.prototype.clone.call(request)) },
+      });
+    const request = withThem(
+      new Request(`${server.origin}/api/me`, { method: 'POST', body: 'text' }),
+    );
+    expect(await echoOf(await api(request))).toMatchObject({ body: 'text' });
+    const sent = server.log.filter(({ kind }) => kind === 'request');
+    expect(sent.map((each) => each.headers.location)).toEqual(
+      Array(2).fill('http://kept.example/'),
+    );
+  });
+
   it('is not cloned beside headers and without a body: it is not used up', async () => {
     const clone = vi.spyOn(Request.prototype, 'clone');
     const request = new Request(`${server.origin}/api/me`);
