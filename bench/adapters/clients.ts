@@ -98,14 +98,35 @@ const fetchClient =
     return async () => read(await send(url, { headers: { ...authorization } }));
   };
 
+/** Wraps an axios instance. */
+type WrapInstance = (instance: any, target: Target) => any;
+
+const axiosByOneflight: WrapInstance = (instance, { tokens }) =>
+  withAxios(instance, source(tokens));
+
+/** The interceptors of the recipes, with nothing in them. */
+const axiosByHand: WrapInstance = (instance, target) => {
+  instance.interceptors.request.use((config: any) => {
+    config.headers.set('Authorization', authorizationOf(target).Authorization);
+    return config;
+  });
+  instance.interceptors.response.use(undefined, () => {
+    throw new Error('nothing is refused here');
+  });
+  return instance;
+};
+
 /** @param configure Says which transport. */
 const axiosClient =
-  (configure: (axios: any, stub: Stub | undefined) => object): Client =>
+  (
+    configure: (axios: any, stub: Stub | undefined) => object,
+    wrap: WrapInstance = axiosByOneflight,
+  ): Client =>
   async (target, request, isWrapped) => {
     const { default: axios } = await peer('axios');
     const config = { baseURL: target.origin, ...configure(axios, target.stub) };
     const api = isWrapped
-      ? withAxios(axios.create(config), source(target.tokens))
+      ? wrap(axios.create(config), target)
       : axios.create({ ...config, headers: authorizationOf(target) });
     const signal = signalOf(request);
     if (request === 'POST') return () => api.post(PATH, ITEM);
@@ -129,11 +150,14 @@ const kyClient: Client = async (target, request, isWrapped) => {
     : async () => read(await api.get(PATH));
 };
 
+const byName = (_: unknown, stub: Stub | undefined) => (stub ? { adapter: stub.adapter } : {});
+
 /** By the name of the results. */
 export const clients: Readonly<Record<string, Client>> = {
   fetch: fetchClient(byOneflight),
   'fetch, wrapped by hand': fetchClient(byHand),
-  axios: axiosClient((_, stub) => (stub ? { adapter: stub.adapter } : {})),
+  axios: axiosClient(byName),
+  'axios, wrapped by hand': axiosClient(byName, axiosByHand),
   "axios, getAdapter('http')": axiosClient((axios, stub) => ({
     adapter: stub?.adapter ?? axios.getAdapter('http'),
   })),

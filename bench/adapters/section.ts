@@ -73,8 +73,7 @@ garbage. In the same process are measured, in changing order and in 6 blocks of 
 wrapped client and two bare ones; a ratio is that of the totals, to the mean of both bare ones, and in
 brackets are the least and the most of the rounds. "noise" is one bare client against the other. The goal
 is a ratio of at most ${GOAL}. "wrapped by hand" is a closure of some lines that sends the token and looks
-for a 401, and does nothing else that oneflight does: what is to be paid for any function around \`fetch\`
-whose answers it looks at.`;
+for a 401, with axios two interceptors: what is to be paid by whoever does no more than that.`;
 
 function networkTable(figures: readonly Figures[]): string {
   const rows = CASES.map(({ client, request }, n) => {
