@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import postgres from 'postgres';
@@ -51,10 +52,16 @@ export async function openClient(
     }
     default: {
       const options = { host, port, user: 'postgres', database: 'postgres', max, prepare };
-      const sql = postgres({ ...options, onnotice: () => {} });
+      const sql = postgres({ ...options, backoff: () => 0.1, onnotice: () => {} });
       return {
         client: sql as unknown as PostgresClient,
-        close: () => sql.end({ timeout: 1 }),
+        async close() {
+          // Ended while it opens its listening connection again, as after a crash of the server, it opens
+          // that all the same, and its process never ends.
+          const listening = sql.listen('closing', () => {}).catch(() => {});
+          await Promise.race([listening, setTimeout(1_000)]);
+          await sql.end({ timeout: 1 });
+        },
       };
     }
   }
