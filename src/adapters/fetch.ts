@@ -94,7 +94,7 @@ const besideInit = ({ signal, referrer, referrerPolicy }: Request): RequestInit 
   referrerPolicy,
 });
 
-/** `undefined` for those that cannot be, as of a service worker's request and of its clones. */
+/** Tries it. `undefined` for those that cannot be, as of a service worker's request and of its clones. */
 function changeable(headers: Headers | undefined): Headers | undefined {
   try {
     headers?.delete('-');

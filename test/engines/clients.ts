@@ -56,8 +56,8 @@ export async function openClient(
       return {
         client: sql as unknown as PostgresClient,
         async close() {
-          // Ended while it opens its listening connection again, as after a crash of the server, it opens
-          // that all the same, and its process never ends.
+          // Ended while it opens its listening connection again, as after a crash of the server, postgres.js
+          // opens that all the same, and its process never ends. By default it may wait 20 s to open it.
           const listening = sql.listen('closing', () => {}).catch(() => {});
           await Promise.race([listening, setTimeout(1_000)]);
           await sql.end({ timeout: 1 });
