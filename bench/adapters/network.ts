@@ -20,7 +20,7 @@ const { bare, wrapped, again } = await takeBlocks(
   request as RequestKind,
   { origin: origin!, tokens: JSON.parse(tokens!) },
   // So long that each has its own share of full collections, which take as long as hundreds of requests.
-  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 6, requests: 1500, warmUps: 2 },
+  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 12, requests: 2000, warmUps: 2 },
   send,
 );
 // Of the totals: a block has the garbage of others to collect, or leaves its own to them.

@@ -69,7 +69,7 @@ function extremes(rounds: readonly Figures[], what: string): Figures {
 const NETWORK = `Each client wrapped by \`withTokenRefresh\`, against the same client bare, which sends the same
 \`Authorization\` header by itself. The server is another process on loopback; 16 requests are under way
 at a time, each answer is read. CPU time is that of the client's process, with all that it collects of
-garbage. In the same process are measured, in changing order and in 6 blocks of 1500 requests each, the
+garbage. In the same process are measured, in changing order and in 12 blocks of 2000 requests each, the
 wrapped client and two bare ones; a ratio is that of the totals, to the mean of both bare ones, and in
 brackets are the least and the most of the rounds. "noise" is one bare client against the other. The goal
 is a ratio of at most ${GOAL}. "wrapped by hand" is a closure of some lines that sends the token and looks
