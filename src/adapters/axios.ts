@@ -60,7 +60,7 @@ const wrapped = new WeakSet();
  * same. From axios 1.7 on, whatever the transport: `http`, `xhr`, `fetch`, or a function.
  *
  * Where the transport is a name, axios looks at the config of each request a second time, which costs
- * a twentieth of its CPU time; `adapter: axios.getAdapter(axios.defaults.adapter)` spares that.
+ * up to a twentieth of its CPU time; `adapter: axios.getAdapter(axios.defaults.adapter)` spares that.
  *
  * A request is sent at most twice, and a second refusal is the caller's answer. A stream as `data`
  * cannot be sent again: the token is refreshed all the same, and the caller gets the refusal. A form
