@@ -4,5 +4,5 @@ export default tests([
   'test/{body,connection,adapters/**/*}.test.ts',
   'test/attack/*.test.ts',
   'test/hostile/callbacks.test.ts',
-  'test/properties/connection.property.test.ts',
+  'test/properties/{axios-urls,connection}.property.test.ts',
 ]);

@@ -14,6 +14,12 @@ export const explanations: Record<string, readonly Explanation[]> = {
   ...explainedRealms,
   'src/adapters/axios.ts': [
     {
+      line: String.raw`baseURL && /\w$/.test(baseURL) && /^\/\w/.test(url)`,
+      from: String.raw`baseURL && /\w$/.test(baseURL) && /^\/\w/.test(url)`,
+      to: 'false',
+      why: 'What axios makes of a plain base and path is the same; it takes its time.',
+    },
+    {
       line: "const response = await (typeof given === 'function'",
       from: "'function'",
       to: '""',

@@ -69,7 +69,14 @@ describe.each([
         const isAllowed = URL.canParse(sent) && new URL(sent).origin === ORIGIN;
         expect(told).toBe(isAllowed ? new URL(sent).href : undefined);
       }),
-      runs(1000),
+      {
+        ...runs(1000),
+        // What the shorter way must leave to axios, however few runs there are.
+        examples: [
+          [`${ORIGIN}/`, '/me', true],
+          [ORIGIN, '//evil.example', true],
+        ],
+      },
     );
   });
 });
