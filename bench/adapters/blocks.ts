@@ -10,6 +10,11 @@ interface Cost {
 /** The cost of a request by each, one figure per block. `again` is another `bare`: the noise floor. */
 export type Blocks = Readonly<Record<'bare' | 'wrapped' | 'again', readonly Cost[]>>;
 
+/** So long that each has its own share of full collections, which take as long as hundreds of requests. */
+export const NETWORK_BLOCKS = { count: 12, requests: 2000, warmUps: 2 };
+
+export const STUB_BLOCKS = { count: 24, requests: 1000, warmUps: 6 };
+
 /** Each order is followed by its reverse, and each pair is met as often either way round. */
 const ORDERS = [
   ['bare', 'wrapped', 'again'],

@@ -1,6 +1,6 @@
 /** `network.ts <client> <request> <origin> <tokens>`: what a wrapped client costs on loopback. */
 import { args, quick, report } from '../measure.ts';
-import { takeBlocks, total, typical } from './blocks.ts';
+import { NETWORK_BLOCKS, takeBlocks, total, typical } from './blocks.ts';
 import type { Call, RequestKind } from './clients.ts';
 
 /** How many requests are under way at a time. */
@@ -19,8 +19,7 @@ const { bare, wrapped, again } = await takeBlocks(
   client!,
   request as RequestKind,
   { origin: origin!, tokens: JSON.parse(tokens!) },
-  // So long that each has its own share of full collections, which take as long as hundreds of requests.
-  quick ? { count: 1, requests: 50, warmUps: 1 } : { count: 12, requests: 2000, warmUps: 2 },
+  quick ? { count: 1, requests: 50, warmUps: 1 } : NETWORK_BLOCKS,
   send,
 );
 // Of the totals: a block has the garbage of others to collect, or leaves its own to them.

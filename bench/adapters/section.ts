@@ -8,6 +8,7 @@ import {
   type Section,
 } from '../measure.ts';
 import { startServer } from '../server/start.ts';
+import { NETWORK_BLOCKS, STUB_BLOCKS } from './blocks.ts';
 import { clients, REQUESTS } from './clients.ts';
 
 /** All of them; when quick, one of each client, and every request with some client. */
@@ -69,7 +70,7 @@ function extremes(rounds: readonly Figures[], what: string): Figures {
 const NETWORK = `Each client wrapped by \`withTokenRefresh\`, against the same client bare, which sends the same
 \`Authorization\` header by itself. The server is another process on loopback; 16 requests are under way
 at a time, each answer is read. CPU time is that of the client's process, with all that it collects of
-garbage. In the same process are measured, in changing order and in 12 blocks of 2000 requests each, the
+garbage. In the same process are measured, in changing order and in ${NETWORK_BLOCKS.count} blocks of ${NETWORK_BLOCKS.requests} requests each, the
 wrapped client and two bare ones; a ratio is that of the totals, to the mean of both bare ones, and in
 brackets are the least and the most of the rounds. "noise" is one bare client against the other. The goal
 is a ratio of at most ${GOAL}. "wrapped by hand" is a closure of some lines that sends the token and looks
@@ -96,7 +97,7 @@ function networkTable(figures: readonly Figures[]): string {
 }
 
 const OWN = `The same without a network, one request after the other over a stub that answers at once: the CPU
-time that an adapter adds to a request, in nanoseconds; in brackets the quartiles of 24 turns of 1000
+time that an adapter adds to a request, in nanoseconds; in brackets the quartiles of ${STUB_BLOCKS.count} turns of ${STUB_BLOCKS.requests}
 requests each. "noise" is what another bare client adds to the bare one. "of a request" is what is added
 in relation to the bare client's CPU time on the network, as 1 and the part of it: what the noise of the
 first table hides, but with caches that no network has emptied. With an adapter given to axios as a

@@ -1,6 +1,6 @@
 /** `stub.ts <client> <request>`: what a wrapped client adds of its own, over a stub of its transport. */
 import { args, quick, report } from '../measure.ts';
-import { quartiles, takeBlocks, typical } from './blocks.ts';
+import { quartiles, STUB_BLOCKS, takeBlocks, typical } from './blocks.ts';
 import type { Call, RequestKind, Stub } from './clients.ts';
 
 const [client, request] = args();
@@ -28,7 +28,7 @@ const { bare, wrapped, again } = await takeBlocks(
   client!,
   request as RequestKind,
   { origin: 'http://127.0.0.1', tokens, stub },
-  quick ? { count: 2, requests: 50, warmUps: 1 } : { count: 24, requests: 1000, warmUps: 6 },
+  quick ? { count: 2, requests: 50, warmUps: 1 } : STUB_BLOCKS,
   send,
 );
 const added = (costs: typeof wrapped) =>
